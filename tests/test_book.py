@@ -1,0 +1,194 @@
+"""The build and its guard can fail; the launch buttons and Binder get what they need."""
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+import build
+import guard
+from guard import complaints, page_complaints
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = """# A page
+(sec-here)=
+## Section
+See {cite:p}`work2020` and [](#sec-here).
+"""
+WORK = "@book{work2020,\n  author={A, B}, title={T}, publisher={P}, year={2020},\n}\n"
+TOC = "format: jb-book\nroot: chapters/intro\nchapters:\n- file: chapters/page\n"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The book, built from a copy, and the complaints about it."""
+    ignored = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
+    root = shutil.copytree(ROOT, tmp_path_factory.mktemp("built") / "book", ignore=ignored)
+    return root, build.build(root=root)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A book of two pages and no repository, not yet built."""
+    (tmp_path / "chapters").mkdir()
+    for file in ("_config.yml", "chapters/_static"):
+        copy = shutil.copytree if (ROOT / file).is_dir() else shutil.copy
+        copy(ROOT / file, tmp_path / file)
+    (tmp_path / "_toc.yml").write_text(TOC)
+    (tmp_path / "references.bib").write_text(WORK)
+    (tmp_path / "chapters/intro.md").write_text("# Intro\n\n```{bibliography}\n```\n")
+    (tmp_path / "chapters/page.md").write_text(PAGE)
+    return tmp_path
+
+
+def test_the_book_builds_without_a_complaint(built):
+    root, found = built
+    assert found == []
+    assert (root / "_build/html/index.html").is_file()
+
+
+def test_no_repository_no_buttons(built):
+    root, _ = built
+    for page in guard.toc_files(root):
+        html = (root / f"_build/html/{page}.html").read_text(encoding="utf-8")
+        assert "mybinder.org" not in html and "btn-source" not in html and "github.com/" not in html, page
+
+
+def test_repository_switches_its_buttons_on(small):
+    assert build.build("https://github.com/someone/some-book/", "trunk", small) == []
+    html = (small / "_build/html/chapters/page.html").read_text(encoding="utf-8")
+    for link in ("https://github.com/someone/some-book", "https://github.com/someone/some-book/issues/new",
+                 "https://github.com/someone/some-book/edit/trunk/chapters/page.md"):
+        assert f'href="{link}' in html, link
+
+
+def test_binder_button_opens_the_chapter(small):
+    notebook = (ROOT / "chapters/receptive_field.ipynb").read_text(encoding="utf-8")
+    (small / "chapters/page.ipynb").write_text(re.sub(r"\{(cite|doc|numref|eq|glue)[:\w]*\}`[^`]*`", "", notebook))
+    (small / "chapters/page.md").unlink()
+    build.build("https://github.com/someone/some-book", "main", small)
+    html = (small / "_build/html/chapters/page.html").read_text(encoding="utf-8")
+    assert "https://mybinder.org/v2/gh/someone/some-book/main?urlpath=lab/tree/chapters/page.ipynb" in html
+
+
+@pytest.mark.parametrize("address", [
+    "someone/book", "https://github.com/someone", "https://git.example.org/a/b", "git@github.com:someone/book",
+])
+def test_bad_repository_is_one_clear_error(address):
+    command = [sys.executable, ROOT / "tools/build.py", "--repository", address]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    wanted = "wanted https://HOST/OWNER/NAME on GitHub, GitLab or Bitbucket"
+    assert done.stderr == f"REPOSITORY: got {address!r}, {wanted}\n"
+
+
+FAULTS = {
+    "broken reference": ("page.md", PAGE + "{numref}`fig-nowhere`\n", "fig-nowhere"),
+    "broken link": ("page.md", PAGE + "[there](nowhere.md)\n", "nowhere"),
+    "missing picture": ("page.md", PAGE + "![a picture that is not there at all](none.png)\n", "none.png"),
+    "missing citation": ("page.md", PAGE + "{cite:p}`nobody1999`\n", "nobody1999"),
+    "uncited work": ("page.md", "# A page\n\nText.\n", "work2020 is cited nowhere"),
+    "short alternative text": ("page.md", PAGE + "![plot](p.png)\n", "alternative text 'plot'"),
+    "raw HTML picture": ("page.md", PAGE + '<img src="none.png" alt="picture that is not there">\n', "none.png leads"),
+    "page not in the folder": ("../_toc.yml", TOC.replace("page", "lost"), "lost"),
+    "key given twice": ("../_config.yml", "title: a\nhtml: {}\nhtml: {}\n", "key 'html' is given twice"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_source_is_red(small, fault):
+    file, text, said = FAULTS[fault]
+    shutil.copy(ROOT / "imgs/photo.png", small / "chapters/p.png")
+    (small / "chapters" / file).write_text(text, encoding="utf-8")
+    found = build.build(root=small)
+    assert any(said in line for line in found), found
+
+
+def test_small_book_is_green(small):
+    assert build.build(root=small) == []
+
+
+WRONG = {
+    "<p>loss = nan</p>": "'nan' in",
+    "<p>&lt;Figure size 640x480 with 1 Axes&gt;</p>": "a figure is shown as text",
+    "<p>/home/someone/book/chapters</p>": "a path of a machine: '/home/someone",
+    "<p>C:\\Users\\someone</p>": "a path of a machine",
+    "<p>lib/site-packages/torch</p>": "a path of a machine",
+    "<p>{glue:text}`x`</p>": "unfilled reference",
+    "<p>Section ??</p>": "unfilled reference",
+    '<span class="xref std std-ref">here</span>': "unresolved reference 'here'",
+    '<img src="a.png">': "alternative text ''",
+    '<img src="a.png" alt="_images/some_long_file_name.png">': "alternative text",
+    '<div class="output traceback">Error</div>': "error or a warning",
+    '<div class="output stderr">Warning</div>': "error or a warning",
+    "<a href='https://github.com/binder-examples/x'>x</a>": "a template's address",
+}
+
+
+@pytest.mark.parametrize("html", WRONG)
+def test_wrong_page_is_red(html):
+    found = page_complaints("page", BeautifulSoup(f"<article>{html}</article>", "html.parser"), html)
+    assert len(found) == 1 and WRONG[html] in found[0], found
+
+
+@pytest.mark.parametrize("html", [
+    "<p>banana, nano, 1/home/2, a/tmp/b</p>", "<div class='cell_input'>float('nan')</div>",
+    "<img src='a.png' alt='A grey disc on a black ground.'>",
+])
+def test_right_page_is_green(html):
+    assert page_complaints("page", BeautifulSoup(f"<article>{html}</article>", "html.parser"), html) == []
+
+
+def test_lost_page_and_dead_links_are_red(built):
+    root, _ = built
+    html = root / "_build/html/chapters"
+    page, kept = html / "summary.html", (html / "summary.html").read_text(encoding="utf-8")
+    try:
+        page.write_text(kept.replace("</article>", '<a href="cnn.html#none">x</a><a href="none.html">y</a></article>'))
+        assert complaints(root) == ["chapters/summary.html: cnn.html#none leads to no anchor",
+                                    "chapters/summary.html: none.html leads to no file"]
+        page.unlink()
+        found = complaints(root)
+        assert "chapters/summary: in _toc.yml, and not in the built book" in found
+        assert "chapters/intro.html: summary.html leads to no file" in found
+    finally:
+        page.write_text(kept, encoding="utf-8")
+
+
+def test_bibliography_is_large_and_has_addresses():
+    entries = re.split(r"^@", (ROOT / "references.bib").read_text(encoding="utf-8"), flags=re.M)[1:]
+    assert len(entries) >= 25
+    for entry in entries:
+        assert re.search(r"^\s*(doi|url)\s*=", entry, re.M), entry.splitlines()[0]
+    dois = re.findall(r"doi\s*=\s*\{([^}]*)\}", "".join(entries))
+    assert len(dois) >= 25 and all(re.fullmatch(r"10\.\d{4,}/\S+", doi) for doi in dois)
+
+
+def test_every_requirement_is_pinned():
+    for file in ("requirements.txt", "tests/requirements.txt"):
+        for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+            assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{file}: {line}"
+
+
+def test_binder_gets_python_and_a_torch_without_cuda():
+    done = subprocess.run([Path(sys.executable).with_name("jupyter-repo2docker"), "--no-build", "--debug", ROOT],
+                          capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Building conda environment for python=3.11" in said
+    copied = said.index("COPY --chown=0:0 src/ ${REPO_DIR}/")  # before: the file names one beside it
+    assert 'pip install --no-cache-dir -r ".binder/requirements.txt"' in said[copied:]
+    lines = (ROOT / ".binder/requirements.txt").read_text().splitlines()
+    assert "-r ../requirements.txt" in lines
+    version = re.search(r"^torch==(\S+)$", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    assert f"torch=={version}+cpu" in lines
+
+
+def test_workflows_pass_their_own_repository():
+    texts = [p.read_text(encoding="utf-8") for p in (ROOT / ".github/workflows").glob("*.yml")]
+    assert any("make book REPOSITORY=" in text and "github.repository" in text for text in texts)
+    assert all(yaml.safe_load(text)["jobs"] for text in texts)

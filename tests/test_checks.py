@@ -1,0 +1,243 @@
+"""The comparison of chapters and the refresh of their outputs can fail, and fail for the right reasons."""
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
+
+import refresh
+from conftest import compare_png, compare_text, differences
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+# Comparison
+
+@pytest.mark.parametrize(("stored", "now"), [
+    ("loss = 0.023871", "loss = 0.023872"),
+    ("loss = 0.023871", "loss = 0.023901"),  # 1.3e-3
+    ("PSNR 31.2 dB", "PSNR 31.3 dB"),  # the last digit printed, though 3e-3
+    ("tensor([[7.3263e-03, 1.5332e-03]])", "tensor([[7.3264e-03,  1.5332e-03]])"),
+    ("tensor([-1.0000])", "tensor([ -1.0000])"),
+    ("x = 1e-9", "x = 3e-7"),
+    ("inf", "inf"),
+    ("mean 0.7459 ± 0.04071", "mean 0.7461 ± 0.04058"),
+])
+def test_float_noise_is_green(stored, now):
+    assert compare_text(stored, now) is None
+
+
+@pytest.mark.parametrize(("stored", "now", "said"), [
+    ("loss = 0.023871", "loss = 0.024110", "number 0.023871 became 0.024110"),  # 1 %
+    ("error: 0.6", "error: 0.606", "number"),
+    ("error: 0.6", "error: 0.7", "number"),
+    ("PSNR 31.2 dB", "PSNR 31.5 dB", "number"),
+    ("9 of 10", "10 of 10", "integer 9 became 10"),
+    ("torch.Size([4, 6])", "torch.Size([4, 8])", "integer 6 became 8"),
+    ("torch.Size([4, 6])", "torch.Size([4, 6, 1])", "text differs"),
+    ("true", "false", "text differs"),
+    ("0.5", "nan", "number"),
+    ("1.0", "inf", "number"),
+    ("1.5", "-1.5", "number"),
+    ("mean 0.7459 ± 0.04071", "mean 0.7459 ± 0.04271", "number 0.04071"),
+    ("3", "3.0000001", None),
+])
+def test_wrong_output_is_red(stored, now, said):
+    message = compare_text(stored, now)
+    assert message is None if said is None else said in message
+
+
+def png(levels):
+    Image.fromarray(levels.astype(np.uint8)).save(stream := io.BytesIO(), format="PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def test_pictures_are_compared_by_pixels():
+    grey = np.full((40, 53), 100)
+    assert compare_png(png(grey), png(grey)) is None
+    near, spot, corner = grey.copy(), grey.copy(), grey.copy()
+    near[::7, ::7] += 2
+    spot[20:24, 20:24] += 60
+    corner[-4:, -4:] += 60  # in a block cut by the border
+    assert compare_png(png(grey), png(near)) is None
+    assert "worst 8×8 block" in compare_png(png(grey), png(spot))
+    assert "worst 8×8 block" in compare_png(png(grey), png(corner))
+    assert "mean 1.00 levels" in compare_png(png(grey), png(grey + 1))
+    assert compare_png(png(grey), png(grey[1:])) == "picture of 53×40 pixels became 53×39"
+
+
+def stream(text, name="stdout"):
+    return new_output("stream", name=name, text=text)
+
+
+def glued(name, text):
+    kind = "application/papermill.record/"
+    return new_output("display_data", data={kind + "text/plain": text},
+                      metadata={"scrapbook": {"name": name, "mime_prefix": kind}})
+
+
+@pytest.mark.parametrize(("stored", "now", "said"), [
+    ([stream("a 1.0")], [stream("a 1.0")], None),
+    ([stream("a\n"), stream("b")], [stream("a\nb")], None),
+    ([stream("a")], [], "stdout: 1 stored, 0 now"),
+    ([], [stream("w", "stderr")], "stderr: 'w'"),
+    ([stream("w", "stderr")], [stream("w", "stderr")], "stderr: 'w'"),
+    ([glued("x", "0.5")], [glued("x", "0.6")], "number 0.5 became 0.6"),
+    ([glued("x", "0.5")], [glued("y", "0.5")], "glued names: the text differs"),
+    ([new_output("display_data", data={"image/png": png(np.zeros((8, 8)))})],
+     [new_output("display_data", data={"image/png": png(np.full((8, 8), 9))})], "image/png: picture differs"),
+    ([new_output("display_data", data={"text/html": "<b>1</b>"})],
+     [new_output("display_data", data={"text/html": "<b>2</b>"})], "text/html"),
+])
+def test_outputs_are_compared_by_kind(stored, now, said):
+    found = differences(stored, now)
+    assert found == [] if said is None else said in found[0]
+
+
+# Refresh
+
+@pytest.fixture(scope="module")
+def executed_book(tmp_path_factory):
+    """A book of two chapters, `good` and `other`, in a repository of its own, with stored outputs."""
+    root = tmp_path_factory.mktemp("book")
+    for folder in ("chapters", "imgs", "tools"):
+        (root / folder).mkdir()
+    for name in ("refresh.py", "guard.py"):
+        shutil.copy(ROOT / "tools" / name, root / "tools")
+    (root / "_toc.yml").write_text(
+        "root: chapters/intro\nparts:\n- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
+    (root / "chapters/course.py").write_text("FACTOR = 2\n")
+    (root / "requirements.txt").write_text("torch==0\n")
+    Image.new("L", (4, 4)).save(root / "imgs/a.png")
+    write(root, "good", "import course", "print('product', 21 * course.FACTOR)")
+    write(root, "other", "print('words')")
+    done = call(root)
+    assert done.returncode == 0, done.stderr
+    (root / ".gitignore").write_text("__pycache__/\nstarted\n")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "book")
+    return root
+
+
+@pytest.fixture
+def book(executed_book, tmp_path):
+    return shutil.copytree(executed_book, tmp_path / "book")
+
+
+def git(book, *arguments):
+    command = ["git", "-C", book, "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def write(book, name, *sources):
+    cells = [new_code_cell(source, id=f"c{i}") for i, source in enumerate(sources)]
+    nbformat.write(new_notebook(cells=cells), book / f"chapters/{name}.ipynb")
+
+
+def call(book, *arguments):
+    return subprocess.run([sys.executable, "tools/refresh.py", *arguments], cwd=book, capture_output=True, text=True)
+
+
+def changes(book):
+    return git(book, "status", "--porcelain")
+
+
+def test_fresh_book_executes_nothing(book):
+    assert call(book).stdout == "0 of 2 chapters to execute\n" and changes(book) == ""
+
+
+def test_forced_refresh_is_byte_identical(book):
+    assert "2 of 2 chapters to execute: good, other\n" in call(book, "--force").stdout
+    assert changes(book) == ""
+
+
+@pytest.mark.parametrize(("file", "text", "reason"), [
+    ("chapters/course.py", "FACTOR = 3\n", "course.py"),
+    ("requirements.txt", "torch==1\n", "requirements.txt"),
+    ("imgs/a.png", None, "the pictures"),
+])
+def test_what_outputs_depend_on_makes_all_chapters_stale(book, file, text, reason):
+    (book / file).write_text(text) if text else Image.new("L", (4, 4), 9).save(book / file)
+    said = call(book).stdout
+    assert re.search(rf"^chapter 1 of 2: \w+: [\d.]+ s, because of {reason}$", said, re.M), said
+    assert ("product 63" in (book / "chapters/good.ipynb").read_text()) == (reason == "course.py")
+    assert call(book).stdout == "0 of 2 chapters to execute\n"
+
+
+def test_changed_code_makes_one_chapter_stale_and_prose_none(book):
+    path = book / "chapters/other.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("prose", id="m"))
+    nbformat.write(notebook, path)
+    assert call(book).stdout == "0 of 2 chapters to execute\n"
+    notebook.cells[0].source = "print('other words')"
+    nbformat.write(notebook, path)
+    assert "1 of 2 chapters to execute: other\n" in call(book).stdout
+    assert "other words\\n" in path.read_text()
+
+
+@pytest.mark.parametrize(("source", "said"), [
+    ("1 / 0", r"FAILED good, cell \[2\]: ZeroDivisionError: division by zero"),
+    ("import warnings; warnings.warn('loud')", r"FAILED good, cell \[2\]: wrote to stderr: .*loud"),
+    ("import os; os._exit(3)", r"FAILED good, cell \[2\]: DeadKernelError"),
+])
+def test_failing_chapter_is_named_and_left_as_it_was(book, source, said):
+    write(book, "good", "print('before')", source)
+    before = (book / "chapters/good.ipynb").read_bytes()
+    done = call(book, "--force")
+    assert done.returncode == 1 and "left as they were: good" in done.stderr
+    assert re.search(said, done.stdout), done.stdout
+    assert (book / "chapters/good.ipynb").read_bytes() == before
+    assert [p.name for p in (book / "chapters").iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_refresh_changes_nothing(book, sign):
+    write(book, "good", "open('started', 'w').close()", "import time; time.sleep(3)", "print('late')")
+    git(book, "commit", "-qam", "slow")
+    process = subprocess.Popen([sys.executable, "tools/refresh.py", "good"], cwd=book, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True)
+    for _ in range(600):
+        if (book / "chapters/started").exists():
+            break
+        time.sleep(0.1)
+    (os.killpg if sign == signal.SIGINT else os.kill)(process.pid, sign)  # Ctrl-C goes to the whole group
+    process.communicate()
+    assert process.returncode != 0
+    time.sleep(4)  # a worker that outlives the refresh has ended by now
+    assert changes(book) == ""
+
+
+def test_unknown_chapter_is_one_clear_error(book):
+    done = call(book, "cnnn")
+    assert done.returncode == 1 and done.stderr == "CHAPTERS: got cnnn, wanted names out of good, other\n"
+
+
+def test_file_that_is_no_notebook_is_one_clear_error(book):
+    (book / "chapters/good.ipynb").write_text("{")
+    done = call(book)
+    assert done.returncode == 1 and re.fullmatch("good: good.ipynb is no notebook: .*\n", done.stderr), done.stderr
+
+
+def test_stored_chapters_are_fresh():
+    assert [(path.stem, why) for path in refresh.chapters() if (why := refresh.stale(path))] == []
+
+
+def test_stored_chapters_are_json_as_refresh_writes_it():
+    for path in refresh.chapters():
+        notebook = nbformat.read(path, 4)
+        assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n", path.name
+        assert set(json.loads(path.read_text())["metadata"]) == {"kernelspec", "fingerprint"}, path.name

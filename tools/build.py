@@ -1,0 +1,88 @@
+"""Render the book, check the result, print its address.
+
+    python tools/build.py [--repository https://HOST/OWNER/NAME] [--branch main]
+
+Every build is fresh: a warm one hides the warnings of pages that it does not read again.
+"""
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+import guard
+
+ROOT = Path(__file__).resolve().parent.parent
+# The hosts are those the theme has buttons for.
+REPOSITORY = re.compile(r"https://[\w.-]*(?:github|gitlab|bitbucket)[\w.-]*/[\w.-]+/[\w.-]+")
+JUPYTER_BOOK = """
+import functools, importlib.metadata, sys
+sys.modules["rfc3987_syntax"] = None  # jsonschema would compile its grammar of addresses: 1.3 s
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)  # pybtex asks at every citation: 2 s
+from jupyter_book.cli.main import main
+main()
+"""
+NOISE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
+    """The book's configuration, with the buttons of a repository where one is given.
+
+    Raises
+    ------
+    ValueError                   if the repository is no address https://HOST/OWNER/NAME of a known kind of host
+    """
+    config = yaml.load((root / "_config.yml").read_text(encoding="utf-8"), guard.UniqueKeys)
+    if not repository:
+        return config
+    url = repository.rstrip("/").removesuffix(".git")
+    if not REPOSITORY.fullmatch(url):
+        wanted = "https://HOST/OWNER/NAME on GitHub, GitLab or Bitbucket"
+        raise ValueError(f"REPOSITORY: got {repository!r}, wanted {wanted}")
+    config["repository"] = {"url": url, "branch": branch, "path_to_book": ""}
+    config["html"] = {**config.get("html", {}), "use_repository_button": True, "use_issues_button": True,
+                      "use_edit_page_button": True}
+    config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
+    return config
+
+
+def render(repository: str = "", branch: str = "main", root: Path = ROOT) -> list[str]:
+    """Build the book at `root` afresh into `root/_build/html`; the warnings and errors of Jupyter Book."""
+    out = root / "_build"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    config = out / "config.yml"
+    config.write_text(yaml.safe_dump(configuration(repository, branch, root)), encoding="utf-8")
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(root), "--config", str(config), "--all", "-W", "-n",
+               "--keep-going"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if not done.returncode:
+        return []
+    lines = NOISE.sub("", done.stdout + done.stderr).splitlines()
+    return [line for line in lines if re.search("WARNING|ERROR|Error", line)] or lines[-20:]
+
+
+def build(repository: str = "", branch: str = "main", root: Path = ROOT) -> list[str]:
+    """Render the book and let the guard look at it; what is wrong, one line each."""
+    return guard.yaml_complaints(root) or render(repository, branch, root) or guard.complaints(root)
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--repository", default="")
+    ap.add_argument("--branch", default="main")
+    args = ap.parse_args()
+    try:
+        found = build(args.repository, args.branch)
+    except ValueError as e:
+        sys.exit(str(e))
+    if found:
+        sys.exit("\n".join(["the book is not right:", *found]))
+    print(f"the book: {(ROOT / '_build/html/index.html').as_uri()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What must be true of the built book, whatever its chapters say; `complaints` lists what is not."""
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent
+ALT_LENGTH = 20  # characters of alternative text, at least
+MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|tmp|Users|work|opt|mnt|var|private)/[\w.-]+"
+                          r"|\b[A-Z]:\\+Users|site-packages")
+UNFILLED = re.compile(r"\{(?:glue|ref|numref|eq|doc|cite|prf)(?::\w+)?\}|\?\?|\(\?\)")
+TEMPLATE = re.compile(r"binder-examples|github\.com/executablebooks/jupyter-book")
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; the standard loader silently keeps the last."""
+
+
+def _mapping(loader, node):
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        problem = f"key {twice.pop()!r} is given twice"
+        raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def toc_files(root: Path = ROOT) -> list[str]:
+    """The pages of `_toc.yml` in their order, without suffix."""
+    def walk(node):
+        for key, value in node.items():
+            if key in ("root", "file"):
+                yield value
+            elif key in ("parts", "chapters", "sections"):
+                for child in value:
+                    yield from walk(child)
+    return list(walk(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+def yaml_complaints(root: Path) -> list[str]:
+    """Unreadable YAML, and keys given twice: the first would be lost without a word."""
+    found = []
+    for path in sorted([*root.glob("*.yml"), *root.glob(".github/workflows/*.yml")]):
+        try:
+            yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+        except yaml.YAMLError as e:
+            found.append(f"{path.name}: {e}")
+    return found
+
+
+def citation_complaints(root: Path) -> list[str]:
+    """Keys of references.bib that no page cites, and cited keys that it lacks."""
+    known = set(re.findall(r"^@\w+\{([^,\s]+),", (root / "references.bib").read_text(encoding="utf-8"), re.M))
+    pages = [p for f in toc_files(root) for p in (root / f"{f}.md", root / f"{f}.ipynb") if p.exists()]
+    text = "".join(p.read_text(encoding="utf-8") for p in pages)
+    cited = {key.strip() for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text) for key in keys.split(",")}
+    return ([f"references.bib: {key} is cited nowhere" for key in sorted(known - cited)]
+            + [f"{key} is cited, and not in references.bib" for key in sorted(cited - known)])
+
+
+def page_complaints(name: str, soup: BeautifulSoup, raw: str) -> list[str]:
+    """What is wrong on one page, seen by itself."""
+    rules = {"a path of a machine": MACHINE_PATH, "a template's address": TEMPLATE}
+    found = [f"{name}: {what}: {match[0]!r}" for what, rule in rules.items() if (match := rule.search(raw))]
+    article = soup.find("article")
+    if article is None:
+        return [*found, f"{name}: has no article"]
+    if article.select(".output.traceback, .output.stderr") or "Traceback (most recent call last)" in article.text:
+        found.append(f"{name}: shows an error or a warning of a cell")
+    for image in article.find_all("img"):
+        alt = image.get("alt", "")
+        if len(alt) < ALT_LENGTH or alt.endswith((".png", ".jpg", ".svg")):
+            found.append(f"{name}: alternative text {alt!r} of {Path(image.get('src', '')).name}, "
+                         f"wanted a sentence of at least {ALT_LENGTH} characters")
+    found += [f"{name}: unresolved reference {x.text!r}" for x in article.select(".xref") if not x.find_parent("a")]
+    if "<Figure size" in article.text:
+        found.append(f"{name}: a figure is shown as text; end its cell with plt.show()")
+    for source in article.select(".cell_input, .highlight-python, .highlight-ipython3"):
+        source.decompose()
+    if match := re.search(r"\bnan\b", article.text):
+        found.append(f"{name}: 'nan' in {article.text[max(0, match.start() - 40):match.end()]!r}")
+    if match := UNFILLED.search(article.text):
+        found.append(f"{name}: unfilled reference {match[0]!r}")
+    return found
+
+
+def link_complaints(html: Path, pages: dict[str, BeautifulSoup]) -> list[str]:
+    """Links and sources of the pages that lead to no file or no anchor of the built book."""
+    anchors = {name: {x["id"] for x in soup.find_all(id=True)} for name, soup in pages.items()}
+    found = set()
+    for name, soup in pages.items():
+        targets = [x.get("href") or x.get("src") for x in soup.select("a[href], link[href], img[src], script[src]")]
+        for target in targets:
+            if re.match(r"[a-z]+:|//", target) or target == "#":
+                continue
+            path, _, anchor = unquote(target.split("?")[0]).partition("#")
+            goal = (html / name).parent.joinpath(path).resolve() if path else html / name
+            inside = goal.relative_to(html).as_posix() if goal.is_relative_to(html) else None
+            if not goal.is_file():
+                found.add(f"{name}: {target} leads to no file")
+            elif anchor and inside in anchors and anchor not in anchors[inside]:
+                found.add(f"{name}: {target} leads to no anchor")
+    return sorted(found)
+
+
+def complaints(root: Path = ROOT) -> list[str]:
+    """All that is wrong with the book at `root`, built in `root/_build/html`: one line each, naming the page."""
+    html = (root / "_build/html").resolve()
+    found, pages = yaml_complaints(root) + citation_complaints(root), {}
+    for file in toc_files(root):
+        path = html / f"{file}.html"
+        if not path.exists():
+            found.append(f"{file}: in _toc.yml, and not in the built book")
+            continue
+        raw = path.read_text(encoding="utf-8")
+        pages[f"{file}.html"] = BeautifulSoup(raw, "html.parser")
+    found += link_complaints(html, pages)
+    for name, soup in pages.items():  # last: it takes the code out of the soup
+        found += page_complaints(name, soup, (html / name).read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,183 @@
+"""Execute the chapters whose stored outputs are stale, and store their outputs.
+
+    python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
+
+A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells,
+chapters/course.py, the pictures in imgs/ and requirements.txt. A chapter that fails, or an interrupted run, leaves
+the stored notebook as it was.
+"""
+import argparse
+import hashlib
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+import guard
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL_SECONDS = 600
+CLEAN_METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+
+
+class ChapterError(Exception):
+    """A chapter could not be executed; the message names chapter, cell as Jupyter numbers it, and error."""
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """The notebooks of the book, in the order of `_toc.yml`."""
+    return [path for file in guard.toc_files(root) if (path := root / f"{file}.ipynb").exists()]
+
+
+def read(path: Path):
+    """The notebook in this file; ChapterError if it is none."""
+    try:
+        return nbformat.read(path, 4)
+    except (ValueError, AttributeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as e:
+        raise ChapterError(f"{path.stem}: {path.name} is no notebook: {str(e).splitlines()[0][:100]}") from None
+
+
+def choose(names: list[str], root: Path = ROOT) -> list[Path]:
+    """The chapters of these names, all where there is none; ValueError for a name that is no chapter."""
+    by_name = {path.stem: path for path in chapters(root)}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise ValueError(f"CHAPTERS: got {', '.join(unknown)}, wanted names out of {', '.join(by_name)}")
+    return [path for name, path in by_name.items() if not names or name in names]
+
+
+def digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
+    """What the stored outputs of a notebook depend on: {what: digest of it}."""
+    code = [c.source.encode() for c in notebook.cells if c.cell_type == "code"]
+    pictures = sorted(p for p in (root / "imgs").iterdir() if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
+    return {
+        "its code": digest(*code),
+        "course.py": digest((root / "chapters/course.py").read_bytes()),
+        "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures)),
+        "requirements.txt": digest((root / "requirements.txt").read_bytes()),
+    }
+
+
+def stale(path: Path, root: Path = ROOT) -> list[str]:
+    """What changed since the outputs of this chapter were stored; empty if nothing did."""
+    notebook = read(path)
+    stored = notebook.metadata.get("fingerprint", {})
+    return [what for what, value in fingerprint(notebook, root).items() if stored.get(what) != value]
+
+
+def execute(path: Path, root: Path = ROOT):
+    """The notebook, run from top to bottom by a fresh kernel in its own folder, with clean outputs and metadata.
+
+    Raises
+    ------
+    ChapterError                 if a cell raises, times out, kills the kernel or writes to stderr
+    """
+    notebook = read(path)
+    before = fingerprint(notebook, root)
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    started = []
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
+                            coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}},
+                            on_cell_execute=lambda cell, cell_index: started.append(cell))
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as e:
+        said = f"{e.ename}: {e.evalue}" if isinstance(e, CellExecutionError) else type(e).__name__
+        raise ChapterError(f"{path.stem}, cell [{len(started)}]: {said}") from None
+    for i, cell in enumerate(cells, 1):
+        for out in cell.outputs:
+            if out.get("name") == "stderr":
+                raise ChapterError(f"{path.stem}, cell [{i}]: wrote to stderr: {out.text.strip()}")
+        cell.metadata.pop("execution", None)
+    notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, "fingerprint": before})
+    return notebook
+
+
+def store(notebook, path: Path) -> None:
+    """Write beside the notebook, then rename: it is the old one or the new one, never half of either."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def measure(path: Path, root: Path = ROOT):
+    """Execute a chapter; the notebook, seconds, and peak MiB of its kernel.
+
+    Call it in a process of its own: the peak is over all children of the process.
+    """
+    start = time.perf_counter()
+    notebook = execute(path, root)
+    scale = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB elsewhere
+    return notebook, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
+
+
+def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = True, why: dict | None = None) -> dict:
+    """Execute chapters, `jobs` at a time, and store their outputs, unless `keep` is false; says what it does.
+
+    Returns
+    -------
+    {name: (seconds, peak MiB)}
+
+    Raises
+    ------
+    SystemExit                   after the last chapter, if one could not be executed
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch in the kernels: one thread gives the same digits every time
+    done, failed = {}, []
+    with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(measure, path, root): path for path in paths}
+        for i, future in enumerate(as_completed(waiting), 1):
+            path = waiting[future]
+            try:
+                notebook, seconds, peak = future.result()
+            except ChapterError as e:
+                failed.append(path.stem)
+                print(f"chapter {i} of {len(paths)}: FAILED {e}", flush=True)
+                continue
+            if keep:
+                store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
+            done[path.stem] = seconds, peak
+            reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
+            print(f"chapter {i} of {len(paths)}: {path.stem}: {seconds:.1f} s{reason}", flush=True)
+    if failed:
+        raise SystemExit(f"left as they were: {', '.join(failed)}")
+    return done
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("chapters", nargs="*")
+    ap.add_argument("--force", action="store_true", help="execute also what is not stale")
+    ap.add_argument("--jobs", type=int, default=1)
+    args = ap.parse_args()
+    try:
+        chosen = choose(args.chapters)
+        why = {path.stem: stale(path) for path in chosen}
+    except (ValueError, ChapterError) as e:
+        sys.exit(str(e))
+    todo = [path for path in chosen if args.force or why[path.stem]]
+    names = ": " + ", ".join(path.stem for path in todo) if todo else ""
+    print(f"{len(todo)} of {len(chosen)} chapters to execute{names}", flush=True)
+    try:
+        run(todo, jobs=args.jobs, why=why)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the chapter at work is as it was")
+
+
+if __name__ == "__main__":
+    main()

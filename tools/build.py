@@ -51,11 +51,12 @@ def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
 
 def render(repository: str = "", branch: str = "main", root: Path = ROOT) -> list[str]:
     """Build the book at `root` afresh into `root/_build/html`; the warnings and errors of Jupyter Book."""
+    settings = yaml.safe_dump(configuration(repository, branch, root))
     out = root / "_build"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     config = out / "config.yml"
-    config.write_text(yaml.safe_dump(configuration(repository, branch, root)), encoding="utf-8")
+    config.write_text(settings, encoding="utf-8")
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(root), "--config", str(config), "--all", "-W", "-n",
                "--keep-going"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)

@@ -13,7 +13,7 @@ NOTEBOOKS = $(if $(CHAPTERS),$(CHAPTERS:%=chapters/%.ipynb),chapters)
 # On Linux the package index's own torch carries gigabytes of CUDA; the CPU build comes from the PyTorch project's index.
 CPU_TORCH = $(if $(filter Linux,$(shell uname -s)),$(if $(filter cpu,$(TORCH)),yes))
 
-.PHONY: book test refresh check serve lab bench mutants lint clean help
+.PHONY: book test refresh check claims serve lab bench mutants lint clean help
 
 book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons
 	$(PY) tools/refresh.py
@@ -27,6 +27,9 @@ refresh: .venv/book  ## execute stale chapters and store their outputs; CHAPTERS
 
 check: .venv/test  ## compare executed chapters with what is stored, nothing else; CHAPTERS="cnn unet"
 	$(PY) -m pytest -n 2 --dist loadfile $(NOTEBOOKS)
+
+claims: .venv/book  ## run what the claims rest on and print the ledger's table, nothing stored; SEED_OFFSET=1000 for other seeds
+	$(PY) tools/claims.py $(CHAPTERS)
 
 serve: book  ## render the book and serve it on localhost; PORT=8000
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

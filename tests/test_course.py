@@ -1,4 +1,4 @@
-"""chapters/course.py against outside truth: torch, SciPy, scikit-image, closed forms; and bad pictures, one by one."""
+"""The package chapters/course against outside truth: torch, SciPy, scikit-image, closed forms; and bad input."""
 import hashlib
 import re
 import struct
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def imgs(tmp_path, monkeypatch):
     """An empty folder of pictures in place of the book's."""
-    monkeypatch.setattr(course, "IMGS", tmp_path)
+    monkeypatch.setattr(course.pictures, "IMGS", tmp_path)
     return tmp_path
 
 
@@ -81,7 +81,7 @@ def test_missing_picture_says_where_it_looked_and_what_is_there(imgs):
 
 
 def test_missing_folder_is_said(imgs, monkeypatch):
-    monkeypatch.setattr(course, "IMGS", imgs / "nowhere")
+    monkeypatch.setattr(course.pictures, "IMGS", imgs / "nowhere")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         course.load_grey("photo.png", 8)
 
@@ -219,6 +219,36 @@ def test_psnr_and_rmse_agree_with_scikit_image():
         course.rmse(a, b[0, 0])
 
 
+def test_ssim_is_scikit_images():
+    a, b = random(2, 1, 24, 30), random(2, 1, 24, 30, seed=1)
+    want = []
+    for p, q in zip(a[:, 0].numpy(), b[:, 0].numpy()):
+        _, full = skimage.metrics.structural_similarity(p, q, data_range=1, gaussian_weights=True, sigma=1.5,
+                                                        use_sample_covariance=False, full=True)
+        want.append(full[5:-5, 5:-5].mean())  # windows inside the image
+    assert course.ssim(a, b).item() == pytest.approx(np.mean(want), abs=1e-5)
+    assert course.ssim(a, a).item() == pytest.approx(1)
+    for bad in (b[:1], b[..., :10]):
+        with pytest.raises(ValueError, match="ssim: got shapes"):
+            course.ssim(a if len(bad) == 1 else a[..., :10], bad)
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.0, 2.5])
+def test_gaussian_is_scipys(sigma):
+    kernel = course.gaussian(sigma)
+    radius = len(kernel) // 2
+    impulse = np.zeros((2 * radius + 1,) * 2)
+    impulse[radius, radius] = 1
+    want = ndimage.gaussian_filter(impulse, sigma, radius=radius, mode="constant")
+    assert np.allclose(kernel, want, atol=1e-6) and kernel.sum().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("sigma", [0, -1, float("nan"), float("inf")])
+def test_gaussian_refuses_bad_widths(sigma):
+    with pytest.raises(ValueError, match=f"sigma: got {sigma}"):
+        course.gaussian(sigma)
+
+
 def test_parameter_count_of_a_convolution():
     layer = nn.Conv2d(3, 5, 3)
     assert course.parameter_count(layer) == 3 * 5 * 9 + 5
@@ -228,8 +258,111 @@ def test_parameter_count_of_a_convolution():
 
 def test_spread():
     assert course.spread([1.0, 2.0, 3.0]) == "n = 3, mean 2.000 ± 1.000, range 1.000 to 3.000"
-    with pytest.raises(ValueError, match=r"spread: got shape \(1,\)"):
+    with pytest.raises(ValueError, match=r"values: got shape \(1,\)"):
         course.spread([1.0])
+
+
+def test_mean_sd_gives_mean_and_sd_to_the_same_place():
+    assert course.mean_sd([1.0, 2.0, 3.0]) == "2.000 ± 1.000"
+    assert course.mean_sd([0.0123, 0.0125]) == "0.01240 ± 0.00014"
+    assert course.mean_sd([120.0, 140.0]) == "130.0 ± 14.1"
+    assert course.mean_sd([1e-7, 3e-7]) == "2.000e-07 ± 1.41e-07"
+    with pytest.raises(ValueError, match=r"values: got shape \(\)"):
+        course.mean_sd(1.0)
+
+
+def test_table_has_one_style(capsys):
+    course.table({"doing nothing": {"blur": 1.0}, "CNN": {"blur": [0.7, 0.8, 0.9]}}, title="RMSE ratio", extremes=True)
+    assert capsys.readouterr().out == ("RMSE ratio, n = 3, mean ± sd [range]\n"
+                                       "                                           blur\n"
+                                       "doing nothing                             1.000\n"
+                                       "CNN            0.8000 ± 0.1000 [0.7000, 0.9000]\n")
+    with pytest.raises(ValueError, match="wanted the same in all"):
+        course.table({"a": {"x": 1.0}, "b": {"y": 1.0}})
+
+
+def test_seeds_start_where_the_environment_says(monkeypatch):
+    monkeypatch.delenv("SEED_OFFSET", raising=False)
+    assert list(course.seeds(3)) == [0, 1, 2]
+    monkeypatch.setenv("SEED_OFFSET", "1000")
+    assert list(course.seeds(2)) == [1000, 1001]
+    for bad in ("-1", "ten", ""):
+        monkeypatch.setenv("SEED_OFFSET", bad)
+        with pytest.raises(ValueError, match=f"SEED_OFFSET: got '{bad}'"):
+            course.seeds()
+    with pytest.raises(ValueError, match="count: got 0"):
+        course.seeds(0)
+
+
+# Claims
+
+@pytest.mark.parametrize(("evidence", "verdict"), [
+    (dict(holds=torch.tensor([True, True])), "holds"),
+    (dict(holds=True, fails=True), "holds when"),
+    (dict(holds=True, undecided=[True]), "holds when"),
+    (dict(fails=[True, True]), "false as told"),
+    (dict(fails=True, undecided=True), "false as told"),
+    (dict(undecided=True), "not at this scale"),
+])
+def test_verdict_follows_from_the_evidence(monkeypatch, capsys, evidence, verdict):
+    seen = []
+    monkeypatch.setattr(course.numbers, "display", lambda data, **how: seen.append(how["metadata"]["scrapbook"]))
+    course.claim("sharper", "1.0 ± 0.1", **evidence)
+    assert capsys.readouterr().out == f"{verdict}: 1.0 ± 0.1\n"
+    assert (seen[0]["name"], seen[0]["verdict"]) == ("claim_sharper", verdict)
+
+
+@pytest.mark.parametrize("kind", ["holds", "fails", "undecided"])
+def test_claim_without_its_evidence_is_red(kind):
+    with pytest.raises(AssertionError, match=rf"claim 'sharper': {kind} is \[True, False\]; measured: 1.0"):
+        course.claim("sharper", "1.0", **{kind: torch.tensor([True, False])})
+    for nothing in ({}, {kind: []}):
+        with pytest.raises(ValueError, match="claim 'sharper': got no evidence"):
+            course.claim("sharper", "1.0", **nothing)
+
+
+# Phantoms and networks
+
+def test_phantoms_are_seeded_bounded_and_differ():
+    x = course.phantoms([100, 101], 64)
+    assert x.shape == (2, 1, 64, 64) and x.dtype == torch.float32 and x.min() >= 0 and x.max() <= 1
+    assert torch.equal(x[1:], course.phantoms([101], 64))
+    assert course.rmse(x[:1], x[1:]) > 0.03
+    air, heart, bone = x[:, :, 2, 2], x[:, :, 30, 32], x.amax((1, 2, 3))
+    assert air.max() < 0.05 and heart.min() > 0.3 and bone.min() > 0.7
+    assert not set(course.TRAIN_PATIENTS) & set(course.TEST_PATIENTS)
+    for patients, size in (([], 64), ([1], 31)):
+        with pytest.raises(ValueError, match=f"phantoms: got {len(patients)} patients, size {size}"):
+            course.phantoms(patients, size)
+
+
+def test_phantoms_leave_torchs_generator_alone():
+    torch.manual_seed(0)
+    want = torch.rand(3)
+    torch.manual_seed(0)
+    course.phantoms([7], 32)
+    assert torch.equal(torch.rand(3), want)
+
+
+@pytest.mark.parametrize("make", [course.CNN, course.UNet])
+def test_networks_start_at_doing_nothing_unless_told(make):
+    torch.manual_seed(0)
+    y = random(2, 1, 16, 16)
+    assert torch.equal(make()(y), y)
+    plain = make(residual=False)(y)
+    assert plain.shape == y.shape and not torch.allclose(plain, y, atol=1e-2)
+
+
+def test_networks_have_the_parameters_that_arithmetic_gives():
+    assert course.parameter_count(course.CNN(3, 24)) == 240 + 24 * (9 * 24 + 1) + 9 * 24 + 1 == 5665
+    assert course.parameter_count(course.UNet(2, 5)) == 5656  # 50 + 460 + 1820 + 810 + 1810 + 205 + 455 + 46
+    assert course.parameter_count(course.UNet(2, 5, skips=False)) == 5656 - 9 * (10 * 10 + 5 * 5)
+
+
+def test_relu_is_the_unets_slope_zero():
+    model = course.UNet(1, 4, slope=0.0)
+    assert model.activate(torch.tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
+    assert course.UNet(1, 4).activate(torch.tensor([-1.0])).item() == pytest.approx(-0.1)
 
 
 # Training
@@ -272,7 +405,47 @@ def test_fit_takes_another_loss():
     assert model.weight.item() == pytest.approx(1.0, abs=0.02)  # the median; the mean is 2
 
 
+def test_fit_draws_batches_without_repetition_and_is_watched():
+    y = torch.arange(6.0)[:, None]
+    model, sizes, watched = nn.Linear(1, 1), [], []
+
+    def loss(x_hat, x):
+        sizes.append(len(set(x.flatten().tolist())))
+        return (x_hat - x).square().mean()
+
+    def watch(step, model):
+        watched.append(step)
+        assert not model(y).requires_grad
+
+    torch.manual_seed(0)
+    first = course.fit(model, y, y, steps=5, lr=1e-2, loss=loss, batch=4, watch=watch)
+    assert sizes == [4] * 5 and watched == [0, 1, 2, 3, 4, 5] and first.std() > 0
+
+
+def test_crops_are_pairs_and_seeded():
+    x = torch.arange(2 * 20 * 30.0).view(2, 1, 20, 30)
+    torch.manual_seed(0)
+    y_cut, x_cut = course.crops(2 * x, x, size=8, count=40)
+    assert y_cut.shape == x_cut.shape == (40, 1, 8, 8) and torch.equal(y_cut, 2 * x_cut)
+    assert (x_cut[:, 0, 1, 0] - x_cut[:, 0, 0, 0] == 30).all() and len(set(x_cut[:, 0, 0, 0].tolist())) > 30
+    torch.manual_seed(0)
+    assert torch.equal(course.crops(2 * x, x, size=8, count=40)[1], x_cut)
+
+
+@pytest.mark.parametrize(("y", "arguments", "said"), [
+    (torch.ones(2, 1, 8, 9), dict(size=4, count=1), "wanted pairs on the same grid"),
+    (torch.ones(3, 1, 8, 8), dict(size=4, count=1), "wanted pairs on the same grid"),
+    (torch.ones(2, 1, 8, 8), dict(size=9, count=1), "got size 9, count 1, wanted crops of 8×8"),
+    (torch.ones(2, 1, 8, 8), dict(size=4, count=0), "got size 4, count 0"),
+])
+def test_crops_refuse_bad_input(y, arguments, said):
+    with pytest.raises(ValueError, match=said):
+        course.crops(y, torch.ones(2, 1, 8, 8), **arguments)
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
+    (dict(y=torch.ones(2, 1), steps=1, lr=1.0, batch=3), "batch: got 3, wanted 1 to 2 pairs"),
+    (dict(y=torch.ones(2, 1), steps=1, lr=1.0, batch=0), "batch: got 0"),
     (dict(y=torch.ones(3, 1), steps=1, lr=1.0), "got 3 measurements and 2 targets"),
     (dict(y=torch.ones(2, 1), steps=0, lr=1.0), "steps: got 0"),
     (dict(y=torch.full((2, 1), float("nan")), steps=2, lr=1.0), "the loss is nan at update 1"),
@@ -284,9 +457,19 @@ def test_fit_refuses_bad_input(arguments, said):
 
 # Figures and glue
 
+def test_band_draws_mean_and_range():
+    _, (ax,) = course.panels(1)
+    line = course.band(ax, [1, 2], torch.tensor([[0.0, 1.0], [2.0, 5.0]]), "runs")
+    assert line.get_ydata().tolist() == [1.0, 3.0]
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert {tuple(c) for c in corners.tolist()} >= {(1, 0), (1, 2), (2, 1), (2, 5)}
+    with pytest.raises(ValueError, match=r"curves: got shape \(2, 2\), wanted \(runs, 3\)"):
+        course.band(ax, [1, 2, 3], torch.zeros(2, 2), "runs")
+
+
 def glued(monkeypatch, name, value):
     seen = []
-    monkeypatch.setattr(course, "display", lambda data, **how: seen.append((data, how)))
+    monkeypatch.setattr(course.numbers, "display", lambda data, **how: seen.append((data, how)))
     course.glue(name, value)
     return seen[0]
 

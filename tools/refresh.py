@@ -2,13 +2,14 @@
 
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
-A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells,
-chapters/course.py, the pictures in imgs/ and requirements.txt. A chapter that fails, or an interrupted run, leaves
-the stored notebook as it was.
+A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, the package
+chapters/course, the pictures in imgs/ and requirements.txt. A chapter that fails, or an interrupted run, leaves the
+stored notebook as it was.
 """
 import argparse
 import hashlib
 import os
+import re
 import resource
 import sys
 import time
@@ -60,9 +61,10 @@ def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     """What the stored outputs of a notebook depend on: {what: digest of it}."""
     code = [c.source.encode() for c in notebook.cells if c.cell_type == "code"]
     pictures = sorted(p for p in (root / "imgs").iterdir() if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
+    helper = sorted((root / "chapters/course").glob("*.py"))
     return {
         "its code": digest(*code),
-        "course.py": digest((root / "chapters/course.py").read_bytes()),
+        "course": digest(*(p.name.encode() + p.read_bytes() for p in helper)),
         "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures)),
         "requirements.txt": digest((root / "requirements.txt").read_bytes()),
     }
@@ -76,7 +78,12 @@ def stale(path: Path, root: Path = ROOT) -> list[str]:
 
 
 def execute(path: Path, root: Path = ROOT):
-    """The notebook, run from top to bottom by a fresh kernel in its own folder, with clean outputs and metadata.
+    """Run a notebook from top to bottom by a fresh kernel in its own folder.
+
+    Returns
+    -------
+    notebook                     with clean outputs and metadata
+    seconds, over_seeds          of all cells, and of those whose code names SEEDS: what the repetitions cost
 
     Raises
     ------
@@ -90,7 +97,8 @@ def execute(path: Path, root: Path = ROOT):
     started = []
     client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
                             coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}},
-                            on_cell_execute=lambda cell, cell_index: started.append(cell))
+                            on_cell_execute=lambda cell, cell_index: started.append((cell, time.perf_counter())))
+    start = time.perf_counter()
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as e:
@@ -102,7 +110,9 @@ def execute(path: Path, root: Path = ROOT):
                 raise ChapterError(f"{path.stem}, cell [{i}]: wrote to stderr: {out.text.strip()}")
         cell.metadata.pop("execution", None)
     notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, "fingerprint": before})
-    return notebook
+    ends = [at for _, at in started[1:]] + [time.perf_counter()]
+    over_seeds = sum(end - at for (cell, at), end in zip(started, ends) if re.search(r"\bSEEDS\b", cell.source))
+    return notebook, time.perf_counter() - start, over_seeds
 
 
 def store(notebook, path: Path) -> None:
@@ -116,14 +126,13 @@ def store(notebook, path: Path) -> None:
 
 
 def measure(path: Path, root: Path = ROOT):
-    """Execute a chapter; the notebook, seconds, and peak MiB of its kernel.
+    """Execute a chapter; the notebook, seconds, seconds over seeds, and peak MiB of its kernel.
 
     Call it in a process of its own: the peak is over all children of the process.
     """
-    start = time.perf_counter()
-    notebook = execute(path, root)
+    results = execute(path, root)
     scale = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB elsewhere
-    return notebook, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
+    return *results, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
 
 
 def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = True, why: dict | None = None) -> dict:
@@ -131,7 +140,7 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
 
     Returns
     -------
-    {name: (seconds, peak MiB)}
+    {name: (seconds, seconds over seeds, peak MiB)}
 
     Raises
     ------
@@ -144,16 +153,16 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
         for i, future in enumerate(as_completed(waiting), 1):
             path = waiting[future]
             try:
-                notebook, seconds, peak = future.result()
+                notebook, *figures = future.result()
             except ChapterError as e:
                 failed.append(path.stem)
                 print(f"chapter {i} of {len(paths)}: FAILED {e}", flush=True)
                 continue
             if keep:
                 store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
-            done[path.stem] = seconds, peak
+            done[path.stem] = tuple(figures)
             reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
-            print(f"chapter {i} of {len(paths)}: {path.stem}: {seconds:.1f} s{reason}", flush=True)
+            print(f"chapter {i} of {len(paths)}: {path.stem}: {figures[0]:.1f} s{reason}", flush=True)
     if failed:
         raise SystemExit(f"left as they were: {', '.join(failed)}")
     return done

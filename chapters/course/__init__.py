@@ -1,0 +1,16 @@
+"""What two or more chapters need: pictures, phantoms, operators, metrics, networks, training, figures, numbers."""
+from .figures import band, draw_image, panels, set_style, show
+from .metrics import psnr, rmse, ssim
+from .networks import CNN, UNet, parameter_count
+from .numbers import claim, glue, mean_sd, seeds, spread, table
+from .operators import BINOMIAL, MRI, Blur, Operator, Radon, Sums, add_noise, blur, gaussian
+from .phantoms import TEST_PATIENTS, TRAIN_PATIENTS, ellipses, phantoms
+from .pictures import ORIGINALS, course_asset_path, load_grey
+from .training import crops, fit
+
+__all__ = [
+    "BINOMIAL", "Blur", "CNN", "MRI", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS", "TRAIN_PATIENTS",
+    "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "draw_image", "ellipses", "fit",
+    "gaussian", "glue", "load_grey", "mean_sd", "panels", "parameter_count", "phantoms", "psnr", "rmse", "seeds",
+    "set_style", "show", "spread", "ssim", "table",
+]

@@ -1,0 +1,132 @@
+"""Numbers over seeds: how they are drawn, printed, kept for the prose, and turned into rows of the ledger of claims."""
+import math
+import os
+import textwrap
+
+import torch
+from IPython.display import display
+
+
+def seeds(count: int = 5) -> range:
+    """The seeds of an experiment: `count` in a row, from 0, or from SEED_OFFSET where the environment has it.
+
+    Raises
+    ------
+    ValueError                   if count is not positive or SEED_OFFSET is no whole number
+    """
+    if count < 1:
+        raise ValueError(f"count: got {count}, wanted at least one seed")
+    offset = os.environ.get("SEED_OFFSET", "0")
+    if not offset.isdecimal():
+        raise ValueError(f"SEED_OFFSET: got {offset!r}, wanted a whole number, 0 or more")
+    return range(int(offset), int(offset) + count)
+
+
+def row_of_numbers(values) -> torch.Tensor:
+    """Two or more numbers as a float64 tensor (n,); ValueError for anything else."""
+    v = torch.as_tensor(values, dtype=torch.float64)
+    if v.ndim != 1 or len(v) < 2:
+        raise ValueError(f"values: got shape {tuple(v.shape)}, wanted two or more numbers in a row")
+    return v
+
+
+def spread(values) -> str:
+    """'n = 10, mean 0.02841 ± 0.00153, range 0.02568 to 0.03015': four significant digits, sd with n − 1."""
+    v = row_of_numbers(values)
+    return f"n = {len(v)}, mean {v.mean():#.4g} ± {v.std():#.4g}, range {v.min():#.4g} to {v.max():#.4g}"
+
+
+def mean_sd(values) -> str:
+    """'0.7943 ± 0.0421': the mean with four significant digits, the sd (n − 1) to the same place."""
+    v = row_of_numbers(values)
+    mean = f"{v.mean():#.4g}".rstrip(".")
+    if "e" in mean:
+        return f"{mean} ± {v.std():.2e}"
+    return f"{mean} ± {v.std():.{len(mean.partition('.')[2])}f}"
+
+
+def table(rows: dict[str, dict], *, title: str = "", extremes: bool = False) -> None:
+    """Print a table of experiments over seeds: {row: {column: values over seeds, or one number}}.
+
+    Parameters
+    ----------
+    title : str                  what the numbers are, with unit
+    extremes : bool              add the range over seeds in brackets; one or two columns fit the page then
+
+    Raises
+    ------
+    ValueError                   if the rows have different columns
+    """
+    columns = list(next(iter(rows.values())))
+    if any(list(row) != columns for row in rows.values()):
+        raise ValueError(f"table: got rows with columns {[list(row) for row in rows.values()]}, wanted the same in all")
+
+    def cell(values) -> str:
+        v = torch.as_tensor(values, dtype=torch.float64)
+        if v.ndim == 0:
+            return f"{v:#.4g}".rstrip(".")
+        return mean_sd(v) + (f" [{v.min():#.4g}, {v.max():#.4g}]" if extremes else "")
+
+    lines = [["", *columns], *([name, *map(cell, row.values())] for name, row in rows.items())]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
+    counts = sorted({torch.as_tensor(v).numel() for row in rows.values() for v in row.values()} - {1})
+    print(f"{title}{', ' if title else ''}n = {' or '.join(map(str, counts))}, mean ± sd"
+          f"{' [range]' if extremes else ''}" if counts else title)
+    for line in lines:
+        first, *rest = (text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths)))
+        print("  ".join([first, *rest]).rstrip())
+
+
+def glue(name: str, value, **metadata) -> None:
+    """Store a number or word in the notebook under a name, for the prose: {glue:text}`name:.3f`.
+
+    Parameters
+    ----------
+    value : int, float, str or a tensor of one element
+    metadata                     further words to keep beside the name
+
+    Raises
+    ------
+    ValueError                   if a number is not finite
+
+    Notes: the record that MyST-NB's own `glue` stores, without importing Sphinx into the kernel.
+    """
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"glue {name!r}: got {value}, wanted a finite number")
+    prefix = "application/papermill.record/"
+    display({prefix + "text/plain": repr(value)}, raw=True,
+            metadata={"scrapbook": {"name": name, "mime_prefix": prefix, **metadata}})
+
+
+def claim(name: str, figure: str, *, holds=None, fails=None, undecided=None) -> None:
+    """Assert the evidence for one row of the ledger of claims; print and store its verdict and figure.
+
+    Parameters
+    ----------
+    name : str                   of the row, as `claims.md` glues it: {glue:text}`chapter.ipynb::claim_NAME`
+    figure : str                 what was measured, with its spread over seeds
+    holds : bools, optional      what must be true, with a margin, for the sentence as the field says it to hold here
+    fails : bools, optional      what must be true, with a margin, for the sentence to be false in some case
+    undecided : bools, optional  what must be true for the seeds to leave the sentence open: no difference beyond them
+
+    Raises
+    ------
+    AssertionError               naming the claim, if one of the conditions is false
+    ValueError                   if there is no condition
+
+    Notes: the verdict follows from which evidence there is: `holds` alone: "holds"; `holds` with another: "holds when";
+    `fails` without `holds`: "false as told"; `undecided` alone: "not at this scale".
+    """
+    evidence = {kind: torch.as_tensor(v) for kind, v in
+                {"holds": holds, "fails": fails, "undecided": undecided}.items() if v is not None}
+    if not evidence or not all(v.numel() for v in evidence.values()):
+        raise ValueError(f"claim {name!r}: got no evidence, wanted conditions for holds, fails or undecided")
+    for kind, conditions in evidence.items():
+        assert conditions.all(), f"claim {name!r}: {kind} is {conditions.tolist()}; measured: {figure}"
+    if "holds" in evidence:
+        verdict = "holds" if len(evidence) == 1 else "holds when"
+    else:
+        verdict = "false as told" if "fails" in evidence else "not at this scale"
+    print(textwrap.fill(f"{verdict}: {figure}", 88))
+    glue(f"claim_{name}", figure, verdict=verdict)

@@ -28,7 +28,7 @@ def prose(notebook):
 
 def test_the_book_keeps_its_chapters_and_their_order():
     core = ["end_to_end", "loss_design", "convolutions", "receptive_field", "cnn", "residual_learning", "unet",
-            "unet_variants", "cross_domain", "vision_transformers", "output_constraints", "data_consistency"]
+            "unet_variants", "cross_domain", "mri", "vision_transformers", "output_constraints", "data_consistency"]
     assert [name for name in CHAPTERS if name in core] == core
 
 

@@ -33,6 +33,8 @@ TAGS = {"trained": Tolerance(rtol=2e-2, shift=2),
 ATOL = 1e-6
 IGNORED = {"application/vnd.jupyter.widget-view+json"}  # carries a fresh identifier in every run
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?|inf|nan)(?!\w)")
+FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")  # of course.explore, in rows and columns:
+SHAPE = re.compile(r'data-shape="(\d+) (\d+)"')
 SPREAD, RANGE = re.compile(r"\s±\s"), re.compile(r"\s\[[-\d.,e\s]*")  # between mean and sd, and from there on
 
 
@@ -74,9 +76,35 @@ def excess(a: Image.Image, b: Image.Image, shift: int) -> np.ndarray:
     return np.maximum(np.maximum(low - b, b - high), 0).mean(axis=2)
 
 
+def decode(picture: str) -> Image.Image:
+    """A base64-coded picture."""
+    return Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+
+
 def compare_png(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
     """None if two base64-coded pictures look the same, else one line saying how they differ."""
-    a, b = (Image.open(io.BytesIO(base64.b64decode(s))).convert("RGB") for s in (stored, now))
+    return compare_pictures(decode(stored), decode(now), tolerance)
+
+
+def compare_html(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
+    """None if the words and numbers of two pieces of HTML agree, and the pictures in them frame by frame."""
+    if said := compare_text(*(FRAMES.sub("frames", s) for s in (stored, now)), tolerance):
+        return said
+    rows, columns = map(int, SHAPE.search(stored).groups()) if SHAPE.search(stored) else (1, 1)
+    for a, b in zip(FRAMES.findall(stored), FRAMES.findall(now), strict=True):
+        a, b = decode(a), decode(b)
+        if a.size != b.size:
+            return f"frames of {a.width}×{a.height} pixels in all became {b.width}×{b.height}"
+        w, h = a.width // columns, a.height // rows
+        for i in range(rows * columns):
+            box = (i % columns * w, i // columns * h, i % columns * w + w, i // columns * h + h)
+            if said := compare_pictures(a.crop(box), b.crop(box), tolerance):
+                return f"frame {i + 1} of {rows * columns}: {said}"
+    return None
+
+
+def compare_pictures(a: Image.Image, b: Image.Image, tolerance: Tolerance = EXACT) -> str | None:
+    """None if two pictures look the same, else one line saying how they differ."""
     if a.size != b.size:
         return f"picture of {a.width}×{a.height} pixels became {b.width}×{b.height}"
     difference = np.maximum(excess(a, b, tolerance.shift), excess(b, a, tolerance.shift))
@@ -86,6 +114,9 @@ def compare_png(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | No
     if difference.mean() > tolerance.mean or worst > tolerance.block:
         return f"picture differs: mean {difference.mean():.2f} levels, worst 8×8 block {worst:.1f}"
     return None
+
+
+COMPARE = {"image/png": compare_png, "text/html": compare_html}
 
 
 def flatten(outputs) -> dict[str, list[str]]:
@@ -113,7 +144,7 @@ def differences(stored, now, tolerance: Tolerance = EXACT) -> list[str]:
         elif len(a) != len(b):
             found.append(f"{key}: {len(a)} stored, {len(b)} now")
         else:
-            compare = compare_png if key.endswith("image/png") else compare_text
+            compare = COMPARE.get(key.removeprefix("application/papermill.record/"), compare_text)
             found += [f"{key}: {said}" for x, y in zip(a, b, strict=True) if (said := compare(x, y, tolerance))]
     return found
 

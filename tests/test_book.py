@@ -5,12 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 import build
 import guard
+import refresh
+from conftest import decode
 from guard import complaints, page_complaints
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,19 +29,18 @@ WORK = "@book{work2020,\n  author={A, B}, title={T}, publisher={P}, year={2020},
 TOC = "format: jb-book\nroot: chapters/intro\nchapters:\n- file: chapters/page\n"
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The book, built from a copy, and the complaints about it."""
-    ignored = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
-    root = shutil.copytree(ROOT, tmp_path_factory.mktemp("built") / "book", ignore=ignored)
-    return root, build.build(root=root)
+def glued(name, text):
+    """The output that keeps a number for the prose."""
+    kind = "application/papermill.record/"
+    return new_output("display_data", data={kind + "text/plain": text},
+                      metadata={"scrapbook": {"name": name, "mime_prefix": kind}})
 
 
 @pytest.fixture
 def small(tmp_path):
     """A book of two pages and no repository, not yet built."""
     (tmp_path / "chapters").mkdir()
-    for file in ("_config.yml", "chapters/_static"):
+    for file in ("_config.yml", "chapters/_static", "imgs"):
         copy = shutil.copytree if (ROOT / file).is_dir() else shutil.copy
         copy(ROOT / file, tmp_path / file)
     (tmp_path / "_toc.yml").write_text(TOC)
@@ -88,6 +93,7 @@ def test_bad_repository_is_one_clear_error(address):
 
 FAULTS = {
     "broken reference": ("page.md", PAGE + "{numref}`fig-nowhere`\n", "fig-nowhere"),
+    "formula that cannot be set": ("page.md", PAGE + "$\\nonsense{x}$\n", "\\nonsense"),
     "broken link": ("page.md", PAGE + "[there](nowhere.md)\n", "nowhere"),
     "missing picture": ("page.md", PAGE + "![a picture that is not there at all](none.png)\n", "none.png"),
     "missing citation": ("page.md", PAGE + "{cite:p}`nobody1999`\n", "nobody1999"),
@@ -112,6 +118,53 @@ def test_small_book_is_green(small):
     assert build.build(root=small) == []
 
 
+def test_second_build_reads_what_changed_and_shows_it(small):
+    """A notebook that is as it was is not written again; a page that shows its number, and a new title, are."""
+    cell = new_code_cell("1", outputs=[glued("number", "0.25")], execution_count=1)
+
+    def write(name, title):
+        notebook = new_notebook(cells=[new_markdown_cell(f"# {title}"), cell], metadata=refresh.CLEAN_METADATA)
+        nbformat.write(notebook, small / f"chapters/{name}.ipynb")
+
+    write("first", "Page first")
+    write("second", "Page second")
+    (small / "_toc.yml").write_text(TOC + "- file: chapters/first\n- file: chapters/second\n")
+    (small / "chapters/page.md").write_text(PAGE + "{glue:text}`first.ipynb::number:.3f`\n")
+
+    def written(name):
+        return (small / f"_build/html/chapters/{name}.html").stat().st_mtime_ns
+
+    assert build.build(root=small) == []
+    before = {name: written(name) for name in ("page", "first", "second")}
+    cell.outputs = [glued("number", "0.75")]
+    write("first", "Page first")
+    assert build.build(root=small) == []
+    assert written("first") > before["first"] and written("second") == before["second"]
+    assert "0.750" in (small / "_build/html/chapters/page.html").read_text(encoding="utf-8")
+    write("first", "Another title")
+    assert build.build(root=small) == []
+    assert "Another title" in (small / "_build/html/chapters/second.html").read_text(encoding="utf-8")
+    (small / "chapters/page.md").write_text(PAGE + "{glue:text}`first.ipynb::none:.3f`\n")
+    assert build.build(root=small) and build.build(root=small), "the second build after a failure passed"
+
+
+def test_pages_are_light(built):
+    """What the extension is for: no icon script, no search index on every page, sizes, lossless pixels, MathML."""
+    root, _ = built
+    html = (root / "_build/html/chapters/cnn.html").read_text(encoding="utf-8")
+    assert not re.search("fontawesome.js|searchindex|window.MathJax|data:image", html)
+    soup = BeautifulSoup(html, "html.parser")
+    assert all(image.get("width") and image.get("height") for image in soup.select("article img"))
+    assert 60 <= len(soup.select_one("meta[name=description]")["content"]) <= 160
+    notebook = nbformat.read(ROOT / "chapters/cnn.ipynb", 4)
+    stored = next(out.data["image/png"] for c in notebook.cells for out in c.get("outputs", [])
+                  if "image/png" in out.get("data", {}))
+    shown = soup.select_one("article .cell_output figure:not(.explore) img")["src"]
+    with Image.open(root / "_build/html/chapters" / shown) as picture:
+        assert picture.format == "WEBP"
+        assert (np.asarray(picture.convert("RGB")) == np.asarray(decode(stored))).all()
+
+
 WRONG = {
     "<p>loss = nan</p>": "'nan' in",
     "<p>&lt;Figure size 640x480 with 1 Axes&gt;</p>": "a figure is shown as text",
@@ -126,6 +179,7 @@ WRONG = {
     '<div class="output traceback">Error</div>': "error or a warning",
     '<div class="output stderr">Warning</div>': "error or a warning",
     "<a href='https://github.com/binder-examples/x'>x</a>": "a template's address",
+    "<script src='https://example.org/x.js'></script>": "asks another host for https://example.org/x.js",
 }
 
 
@@ -169,7 +223,7 @@ def test_bibliography_is_large_and_has_addresses():
 
 
 def test_every_requirement_is_pinned():
-    for file in ("requirements.txt", "tests/requirements.txt"):
+    for file in ("requirements.txt", "tools/requirements.txt", "tests/requirements.txt"):
         for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
             assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{file}: {line}"
 

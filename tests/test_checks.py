@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 import refresh
-from conftest import TAGS, compare_png, compare_text, differences
+from conftest import TAGS, compare_html, compare_png, compare_text, differences
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,6 +76,28 @@ def test_pictures_are_compared_by_pixels():
     assert "worst 8×8 block" in compare_png(png(grey), png(corner))
     assert "mean 1.00 levels" in compare_png(png(grey), png(grey + 1))
     assert compare_png(png(grey), png(grey[1:])) == "picture of 53×40 pixels became 53×39"
+
+
+def strip(frames, said="RMSE 0.523"):
+    """What course.explore stores: frames above each other, and a sentence."""
+    picture = Image.fromarray(np.concatenate(frames).astype(np.uint8)).convert("RGB")
+    picture.save(stream := io.BytesIO(), "WEBP", lossless=True)
+    data = base64.b64encode(stream.getvalue()).decode()
+    return f'<figure data-shape="{len(frames)} 1" data-said="{said}"><img src="data:image/webp;base64,{data}"></figure>'
+
+
+def test_explorables_are_compared_frame_by_frame():
+    frames = [np.full((40, 53), level) for level in range(0, 250, 25)]
+    near, wrong = [frame.copy() for frame in frames], [frame.copy() for frame in frames]
+    near[3][::7, ::7] += 2
+    wrong[3] += 1  # 0.1 levels over the strip
+    assert compare_html(strip(frames), strip(near)) is None
+    assert compare_html(strip(frames), strip(frames, "RMSE 0.524")) is None
+    assert compare_html(strip(frames), strip(wrong)).startswith("frame 4 of 10: picture differs: mean 1.00 levels")
+    assert "number 0.523 became 0.533" in compare_html(strip(frames), strip(frames, "RMSE 0.533"))
+    assert "frames of 53×400 pixels in all became 40×530" in compare_html(
+        strip(frames), strip([frame.T for frame in frames]))
+    assert "integer 10 became 9" in compare_html(strip(frames), strip(frames[:9]))
 
 
 def test_trained_cells_may_drift_a_little():

@@ -1,5 +1,8 @@
 """The package chapters/course against outside truth: torch, SciPy, scikit-image, closed forms; and bad input."""
+import base64
 import hashlib
+import io
+import json
 import re
 import struct
 import subprocess
@@ -7,11 +10,14 @@ import sys
 import zlib
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import skimage.data
 import skimage.metrics
 import torch
+from bs4 import BeautifulSoup
+from ipywidgets.widgets.widget import _instances
 from PIL import Image, PngImagePlugin
 from scipy import ndimage
 from torch import nn
@@ -500,3 +506,81 @@ def test_draw_image_keeps_the_stated_window():
     _, (ax,) = course.panels(1)
     artist = course.draw_image(ax, random(1, 1, 5, 5), "t", window=(-1, 2))
     assert artist.get_clim() == (-1, 2) and artist.get_array().shape == (5, 5)
+
+
+# Explorables
+
+def explored(monkeypatch, draw, **parameters):
+    """The bundle that `explore` displays, its figure as soup, and the widget of the same cell."""
+    seen = []
+    monkeypatch.setattr(course.explorables, "display", lambda data, raw: seen.append(data))
+    course.explore(draw, caption="A caption.", alt="A grey square that gets darker.", **parameters)
+    view = seen[0]["application/vnd.jupyter.widget-view+json"]
+    figure = BeautifulSoup(seen[0]["text/html"], "html.parser").figure
+    return seen[0], figure, _instances[view["model_id"]]
+
+
+def grey(level, rows=4):
+    return np.full((rows, 6), level), f"level {level:g}"
+
+
+def test_explore_stores_every_frame_without_loss(monkeypatch):
+    levels = [0.0, 0.2, 0.4, 0.6, 0.8]
+    _, figure, _ = explored(monkeypatch, grey, level=levels, start={"level": 0.6})
+    strip = np.asarray(Image.open(io.BytesIO(base64.b64decode(figure.img["src"].partition(",")[2]))).convert("L"))
+    assert figure["data-shape"] == "5 1" and strip.shape == (20, 6)
+    assert (strip.reshape(5, 24) == np.array([[51 * i] for i in range(5)])).all()
+    assert figure.img["style"] == "width: 100%; translate: 0% -60%"
+    assert json.loads(figure["data-said"])[3] == figure.select_one(".explore-said").text == "level 0.6"
+    assert figure.output.text == "0.6" and figure.input["value"] == "3" and figure.label.span.text == "level"
+
+
+def test_explore_lays_two_parameters_out_in_rows_and_columns(monkeypatch):
+    def draw(first, second):
+        return f"{first}, {second}"
+
+    data, figure, _ = explored(monkeypatch, draw, first=[1, 2, 3], second=["a", "b"], start={"second": "b"})
+    assert figure["data-shape"] == "3 2" and figure.img is None
+    assert json.loads(figure["data-said"]) == ["1, a", "1, b", "2, a", "2, b", "3, a", "3, b"]
+    assert figure.select_one(".explore-said").text == "2, b"
+    assert [o.text for o in figure.select("option[selected]")] == ["b"]
+    assert data["text/plain"] == "explore first = 1, 2, 3; second = a, b"
+
+
+def test_explore_draws_any_value_where_a_kernel_runs(monkeypatch):
+    _, _, box = explored(monkeypatch, grey, level=[0.0, 1.0])
+    slider, picture, sentence = box.children
+    slider.value = 0.37
+    assert sentence.value == "level 0.37"
+    assert np.asarray(Image.open(io.BytesIO(picture.value)).convert("L")).max() == round(0.37 * 255)
+    _, _, box = explored(monkeypatch, lambda size: f"{3 // (size - 5)} pixels", size=[3, 7])
+    slider, sentence = box.children
+    assert (slider.min, slider.max, slider.step) == (3, 7, 4)
+
+
+def test_explore_takes_figures(monkeypatch):
+    def draw(height):
+        figure, ax = plt.subplots(figsize=(2, 1), dpi=50)
+        ax.plot([0, height])
+        return figure
+
+    before = plt.get_fignums()
+    _, figure, _ = explored(monkeypatch, draw, height=[1, 2])
+    assert (figure.img["width"], figure.img["height"]) == ("100", "100") and plt.get_fignums() == before
+
+
+@pytest.mark.parametrize(("draw", "arguments", "error", "said"), [
+    (grey, {}, ValueError, "got 0 parameters, wanted one or two"),
+    (grey, dict(a=[1, 2], b=[1, 2], c=[1, 2]), ValueError, "got 3 parameters"),
+    (grey, dict(level=[1]), ValueError, "got 1 frames, wanted two values or more"),
+    (grey, dict(level=range(65)), ValueError, "got 65 frames"),
+    (grey, dict(level=[0.5, 0.2]), ValueError, "level: got .*, wanted increasing numbers"),
+    (grey, dict(level=[0, 1], start={"level": 2}), ValueError, "start: got level = 2, wanted one of"),
+    (grey, dict(level=[0, 1], start={"depth": 2}), ValueError, "start: got depth = 2, wanted one of"),
+    (lambda rows: grey(0, rows), dict(rows=[3, 4]), ValueError, "draw: got frames of .*, wanted one size"),
+    (lambda level: None, dict(level=[0, 1]), TypeError, "draw: returned NoneType, wanted"),
+    (lambda level: (grey(0)[0], 3), dict(level=[0, 1]), TypeError, "draw: returned tuple, wanted"),
+])
+def test_explore_refuses_bad_input(draw, arguments, error, said):
+    with pytest.raises(error, match=said):
+        course.explore(draw, caption="A caption.", alt="Something to be seen.", **arguments)

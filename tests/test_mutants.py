@@ -14,9 +14,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 import refresh
+from conftest import FRAMES, SHAPE, decode
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text(encoding="utf-8"))
@@ -47,6 +48,16 @@ def replaced(holders, mutant, change):
     holder[key] = change(holder[key])
 
 
+def spotted(picture, kind, rows=1, columns=1):
+    """A base64-coded picture with a 16 × 16 square in the middle of its first frame turned to its negative."""
+    picture = decode(picture)
+    w, h = picture.width // columns // 2, picture.height // rows // 2
+    box = (w - 8, h - 8, w + 8, h + 8)
+    picture.paste(ImageOps.invert(picture.crop(box)), box)
+    picture.save(stream := io.BytesIO(), kind, lossless=True)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
 def damage(notebook, mutant):
     """Change the notebook in place, in the way the mutant says."""
     code = [(c, "source") for c in notebook.cells if c.cell_type == "code"]
@@ -59,20 +70,20 @@ def damage(notebook, mutant):
         replaced(text_outputs(notebook), mutant, changed)
     elif kind == "word":
         replaced(text_outputs(notebook), mutant, lambda text: text.replace(find, mutant["put"]))
-    elif kind in ("output", "cell", "picture"):
+    elif kind in ("output", "cell", "picture", "frame"):
         cell = only([c for c, _ in code if find in c.source], mutant)
         if kind == "output":
             del cell.outputs[0]
         elif kind == "cell":
             cell.outputs, cell.execution_count = [], None
-        else:  # a 16 × 16 square in the middle, turned to its negative
+        elif kind == "picture":
             data = only([o.data for o in cell.outputs if "image/png" in o.get("data", {})], mutant)
-            picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
-            w, h = picture.width // 2, picture.height // 2
-            box = (w - 8, h - 8, w + 8, h + 8)
-            picture.paste(ImageOps.invert(picture.crop(box)), box)
-            picture.save(stream := io.BytesIO(), format="PNG")
-            data["image/png"] = base64.b64encode(stream.getvalue()).decode()
+            data["image/png"] = spotted(data["image/png"], "PNG")
+        else:  # the first frame of an explorable
+            data = only([o.data for o in cell.outputs if FRAMES.search(o.get("data", {}).get("text/html", ""))], mutant)
+            rows, columns = map(int, SHAPE.search(data["text/html"]).groups())
+            data["text/html"] = FRAMES.sub(
+                lambda m: f"data:image/webp;base64,{spotted(m[1], 'WEBP', rows, columns)}", data["text/html"])
     else:  # kinds of changed code
         replaced(code, mutant, lambda text: text.replace(find, mutant["put"]))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 import refresh
 
@@ -28,7 +29,8 @@ def prose(notebook):
 
 def test_the_book_keeps_its_chapters_and_their_order():
     core = ["end_to_end", "loss_design", "convolutions", "receptive_field", "cnn", "residual_learning", "unet",
-            "unet_variants", "cross_domain", "mri", "vision_transformers", "output_constraints", "data_consistency"]
+            "unet_variants", "cross_domain", "mri", "vision_transformers", "output_constraints", "data_consistency",
+            "limits"]
     assert [name for name in CHAPTERS if name in core] == core
 
 
@@ -77,6 +79,19 @@ def test_every_picture_says_what_is_to_be_seen(chapter):
             assert len(about.get("image", {}).get("alt", "")) >= 40, f"cell [{i}]: alternative text"
             name = about.get("figure", {}).get("name", "")
             assert f"{{numref}}`{name}`" in prose(notebook), f"cell [{i}]: figure {name!r} is not referred to"
+
+
+def test_chapter_has_an_explorable(chapter):
+    _, notebook = chapter
+    shown = [out.data for _, c in code_cells(notebook) for out in c.outputs
+             if 'class="explore"' in out.get("data", {}).get("text/html", "")]
+    assert shown, "wanted a figure that moves: course.explore"
+    for data in shown:
+        figure = BeautifulSoup(data["text/html"], "html.parser").figure
+        assert figure.img is None or len(figure.img["alt"]) >= 40, "alternative text"
+        assert figure.figcaption.text.endswith("."), "wanted a caption that ends with a full stop"
+    assert not any("widget-view" in kind for _, c in code_cells(notebook) for out in c.outputs
+                   for kind in out.get("data", {})), "names a widget of a kernel that is gone"
 
 
 def test_chapter_has_its_parts(chapter):

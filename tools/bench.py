@@ -120,7 +120,6 @@ def main() -> None:
     K = course.Radon(64, angles)
     radon = statistics.median(seconds(K, x) for _ in range(REPEATS))
     serial = refresh.run(chapters, keep=False)
-    both = seconds(refresh.run, chapters, jobs=2, keep=False)
     cold = seconds(build.render)
     os.utime(chapters[0])
     touched = seconds(build.render)
@@ -128,7 +127,6 @@ def main() -> None:
     rows = [(f"{{doc}}`{path.stem}`", *serial[path.stem]) for path in chapters]
     rows += [
         ("all chapters, one after the other", sum(times), sum(over_seeds), max(peaks)),
-        ("all chapters, two at a time", both),
         ("rendering the book, cold", cold),
         ("rendering the book after touching one chapter", touched),
     ]

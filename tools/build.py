@@ -2,9 +2,12 @@
 
     python tools/build.py [--repository https://HOST/OWNER/NAME] [--branch main]
 
-Every build is fresh: a warm one hides the warnings of pages that it does not read again.
+After a success, a build reads only the pages that changed, and those that show numbers of others. It is a fresh one
+after a failure, or when something changed that other pages may show: settings, styles, tools, a title, a label.
 """
 import argparse
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -25,6 +28,8 @@ importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_point
 from jupyter_book.cli.main import main
 main()
 """
+SEEN = re.compile(r"^[\s\"]*(?:#+ .*|\([\w-]+\)=|:label: .*|:name: .*|\$\$ \(.*|`{3,}\{exercise\}.*|name\": \"fig-.*)",
+                  re.M)  # lines of a source that name something
 NOISE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -45,22 +50,42 @@ def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
     config["repository"] = {"url": url, "branch": branch, "path_to_book": ""}
     config["html"] = {**config.get("html", {}), "use_repository_button": True, "use_issues_button": True,
                       "use_edit_page_button": True}
+    if pages := re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", url):
+        config["html"]["baseurl"] = f"https://{pages[1].lower()}.github.io/{pages[2]}/"
     config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
     return config
 
 
+def shape(settings: str, root: Path = ROOT) -> str:
+    """A digest of all that a page may show of another one, and of what all pages share."""
+    shared = [root / "_toc.yml", root / "references.bib", *(root / "chapters/_static").rglob("*"),
+              *(ROOT / "tools").rglob("*"), *(root / "imgs").glob("*")]
+    parts = [settings.encode(), *(p.read_bytes() for p in sorted(shared) if p.is_file() and p.suffix != ".pyc")]
+    for file in guard.toc_files(root):
+        pages = [path for path in (root / f"{file}.md", root / f"{file}.ipynb") if path.exists()]
+        seen = [line for path in pages for line in SEEN.findall(path.read_text(encoding="utf-8"))]
+        parts.append("\n".join([file, *seen]).encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
 def render(repository: str = "", branch: str = "main", root: Path = ROOT) -> list[str]:
-    """Build the book at `root` afresh into `root/_build/html`; the warnings and errors of Jupyter Book."""
+    """Build the book at `root` into `root/_build/html`; the warnings and errors of Jupyter Book."""
     settings = yaml.safe_dump(configuration(repository, branch, root))
-    out = root / "_build"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+    out, now = root / "_build", shape(settings, root)
+    stamp = out / "shape"
+    fresh = not stamp.exists() or stamp.read_text() != now
+    if fresh:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+    stamp.unlink(missing_ok=True)
     config = out / "config.yml"
     config.write_text(settings, encoding="utf-8")
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(root), "--config", str(config), "--all", "-W", "-n",
-               "--keep-going"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(root), "--config", str(config), "-W", "-n",
+               "--keep-going", *(["--all"] if fresh else [])]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}  # where the extension `light` lies
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
     if not done.returncode:
+        stamp.write_text(now)
         return []
     lines = NOISE.sub("", done.stdout + done.stderr).splitlines()
     return [line for line in lines if re.search("WARNING|ERROR|Error", line)] or lines[-20:]

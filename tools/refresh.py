@@ -108,6 +108,7 @@ def execute(path: Path, root: Path = ROOT):
         for out in cell.outputs:
             if out.get("name") == "stderr":
                 raise ChapterError(f"{path.stem}, cell [{i}]: wrote to stderr: {out.text.strip()}")
+            out.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # names a widget of that kernel
         cell.metadata.pop("execution", None)
     notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, "fingerprint": before})
     ends = [at for _, at in started[1:]] + [time.perf_counter()]

@@ -1,4 +1,5 @@
-"""What two or more chapters need: pictures, phantoms, operators, metrics, networks, training, figures, numbers."""
+"""What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, explorables."""
+from .explorables import explore
 from .figures import band, draw_image, panels, set_style, show
 from .metrics import psnr, rmse, ssim
 from .networks import CNN, UNet, parameter_count
@@ -10,7 +11,7 @@ from .training import crops, fit
 
 __all__ = [
     "BINOMIAL", "Blur", "CNN", "MRI", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS", "TRAIN_PATIENTS",
-    "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "draw_image", "ellipses", "fit",
-    "gaussian", "glue", "load_grey", "mean_sd", "panels", "parameter_count", "phantoms", "psnr", "rmse", "seeds",
+    "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "draw_image", "ellipses", "explore",
+    "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels", "parameter_count", "phantoms", "psnr", "rmse", "seeds",
     "set_style", "show", "spread", "ssim", "table",
 ]

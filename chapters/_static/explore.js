@@ -1,0 +1,19 @@
+/* The page's side of course.explore: a control moved shows its frame of the picture, its value and its sentence. */
+for (const figure of document.querySelectorAll("figure.explore")) {
+  const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
+  const said = JSON.parse(figure.dataset.said);
+  const controls = [...figure.querySelectorAll("input, select")];
+  const picture = figure.querySelector("img"), sentence = figure.querySelector(".explore-said");
+
+  const show = () => {
+    const [row, column = 0] = controls.map(control => Number(control.value));
+    if (picture) picture.style.translate = `${-100 * column / columns}% ${-100 * row / rows}%`;
+    if (sentence) sentence.textContent = said[row * columns + column];
+    for (const control of controls.filter(control => control.dataset.values)) {
+      const value = JSON.parse(control.dataset.values)[control.value];
+      control.nextElementSibling.textContent = value;
+      control.setAttribute("aria-valuetext", value);
+    }
+  };
+  for (const control of controls) control.addEventListener("input", show);
+}

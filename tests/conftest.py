@@ -1,0 +1,56 @@
+"""What the tests of the rendered book share: the book, built once, a server that can replace a file, a real browser."""
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import build
+import lighthouse
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+PREFIX = "/some/path/"  # a book must work wherever it lies
+IGNORED = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The book, built from a copy, and the complaints about it."""
+    root = shutil.copytree(ROOT, tmp_path_factory.mktemp("built") / "book", ignore=IGNORED)
+    return root, build.build(root=root)
+
+
+class Handler(lighthouse.Handler):
+    """A server below a path, which sends what `site.put` holds in place of a file."""
+
+    def translate_path(self, path):
+        return super().translate_path(path.removeprefix(PREFIX) if path.startswith(PREFIX) else "nothing")
+
+    def body(self, path):
+        return self.server.put.get(path.relative_to(self.directory).as_posix()) or super().body(path)
+
+
+@pytest.fixture(scope="session")
+def site(built):
+    """A server of the built book; `site.url` ends in a slash, `site.put` is {file: bytes to send in its place}."""
+    folder = built[0] / "_build/html"
+    server = lighthouse.serve(folder, Handler)
+    server.put, server.folder = {}, folder
+    server.url = f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium. Without it the tests are skipped, and say how to install it; where CI is set that is a failure."""
+    if not CHROMIUM:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say("no chromium on the path, so nothing was tried in a browser; on Debian: apt install chromium")
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield chromium
+        chromium.close()

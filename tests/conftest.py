@@ -9,7 +9,6 @@ import build
 import lighthouse
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PREFIX = "/some/path/"  # a book must work wherever it lies
 IGNORED = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
 
@@ -45,12 +44,12 @@ def site(built):
 @pytest.fixture(scope="session")
 def browser():
     """Chromium. Without it the tests are skipped, and say how to install it; where CI is set that is a failure."""
-    if not CHROMIUM:
+    if not lighthouse.CHROMIUM:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say("no chromium on the path, so nothing was tried in a browser; on Debian: apt install chromium")
     from playwright.sync_api import sync_playwright
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        chromium = playwright.chromium.launch(executable_path=lighthouse.CHROMIUM, args=options)
         yield chromium
         chromium.close()

@@ -1,9 +1,6 @@
 """The live figures in a real browser, from http and from disk: arithmetic against torch, controls by keyboard."""
-import functools
-import http.server
 import random
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import kernel_pictures
+import lighthouse
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -32,12 +30,9 @@ def address(request, tmp_path_factory):
     if request.param == "file":
         yield (root / "book/chapters/page.html").as_uri()
         return
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=root)
-    handler.func.log_message = lambda *_: None
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/book/chapters/page.html"
-        server.shutdown()
+    server = lighthouse.serve(root)
+    yield f"http://127.0.0.1:{server.server_port}/book/chapters/page.html"
+    server.shutdown()
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
+import guard
+
 KATEX = Path(sys.prefix, "web/node_modules/katex/dist")
 SERVE = """
 const katex = require(process.argv[1]);
@@ -112,7 +114,7 @@ def visit_image(translator, node):
     translator.body[-1] = translator.body[-1].replace("<img ", f"<img {attributes} ", 1)
 
 
-def frames_to_files(app, context, pagename: str) -> str:
+def frames_to_files(app, context) -> str:
     """The body of a page, the frames of its explorables in files of their own."""
     def file(match):
         data = base64.b64decode(match[1])
@@ -151,7 +153,7 @@ def on_page(app, pagename, template, context, doctree):
                 kept.setdefault(key, file)
             context[kind] = list(kept.values())
     if body:
-        context["body"] = frames_to_files(app, context, pagename)
+        context["body"] = frames_to_files(app, context)
     context["fonts"] = [f"_static/{font}.woff2" for font, sign in FONTS.items() if re.search(sign, body)]
     context["description"] = context.get("descriptions", {}).get(pagename.rpartition("/")[2], context.get("title", ""))
     card = "_static/social_card.png"
@@ -242,7 +244,7 @@ def finish(app, exception):
     used |= {ord(c) for c in styles if ord(c) > 0xE000}
     for path in (out / "_static/vendor/fontawesome/webfonts").iterdir():
         path.unlink() if path.suffix == ".ttf" else cut_font(path, used)
-    math = "".join(re.findall(r"<!--k-->.*?<!--/k-->", pages, re.S))
+    math = "".join(guard.MATH.findall(pages))
     used = {ord(c) for c in unescape(re.sub(r"<[^>]+>", "", math))}
     for path in (out / "_static/fonts").glob("KaTeX*.woff2"):
         cut_font(path, used)

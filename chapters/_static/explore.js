@@ -17,12 +17,3 @@ for (const figure of document.querySelectorAll("figure.explore")) {
   };
   for (const control of controls) control.addEventListener("input", show);
 }
-
-// What is far from the window is laid out piece by piece, when the browser has nothing else to do (see book.css).
-const pieces = [...document.querySelectorAll(".bd-article section > section > *")];
-const whenIdle = window.requestIdleCallback ?? setTimeout;
-const layOut = () => whenIdle(() => {
-  for (const piece of pieces.splice(0, 3)) piece.style.contentVisibility = "visible";
-  if (pieces.length) requestAnimationFrame(layOut);
-});
-addEventListener("load", layOut);

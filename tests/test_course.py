@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import skimage.data
 import skimage.metrics
+import tifffile
 import torch
 from bs4 import BeautifulSoup
 from ipywidgets.widgets.widget import _instances
@@ -23,6 +25,7 @@ from scipy import ndimage
 from torch import nn
 
 import course
+from course import assets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,8 +57,8 @@ def test_ct_slice_is_what_its_script_draws(tmp_path):
 def test_ledger_lists_every_picture_and_no_other():
     rows = re.findall(r"^\| `([^`]+)` \|.* (\d+) × (\d+) \| `([0-9a-f]{64})` \|$",
                       (ROOT / "imgs/LEDGER.md").read_text(encoding="utf-8"), re.M)
-    there = {p.name for p in (ROOT / "imgs").iterdir() if p.suffix not in (".md", ".py")}
-    assert {row[0] for row in rows} == there - set(course.ORIGINALS.values())
+    originals = [p for name in course.ORIGINALS for p in assets.originals(name, ROOT / "imgs")]
+    assert {row[0] for row in rows} == {p.name for p in assets.pictures(ROOT / "imgs") if p not in originals}
     for name, width, height, digest in rows:
         assert hashlib.sha256((ROOT / "imgs" / name).read_bytes()).hexdigest() == digest, f"{name} changed"
         assert Image.open(ROOT / "imgs" / name).size == (int(width), int(height)), name
@@ -73,6 +76,45 @@ def test_original_wins_over_stand_in(imgs):
     assert torch.allclose(course.load_grey("ct_slice.png", 2), torch.tensor(0.2))
     Image.new("L", (4, 4), 102).save(imgs / "Mayo.png")
     assert torch.allclose(course.load_grey("ct_slice.png", 2), torch.tensor(0.4))
+
+
+@pytest.mark.parametrize("name", ["GoPro.jpg", "GoPro.JPG", "GOPRO.JPEG", "gopro.png", "GoPro.Tif"])
+def test_original_wins_in_any_case_and_git_ignores_it(imgs, name):
+    Image.new("L", (4, 4), 51).save(imgs / "photo.png")
+    Image.new("L", (4, 4), 102).save(imgs / name, format="PNG")
+    assert torch.allclose(course.load_grey("photo.png", 2), torch.tensor(0.4))
+    assert course.course_asset_path("photo.png").name == name
+    subprocess.run(["git", "init", "-q", imgs], check=True)
+    shutil.copy(ROOT / ".gitignore", imgs)
+    for path in (f"imgs/{name}", "imgs/" + name.lower().replace("gopro", "MAYO")):
+        command = ["git", "-c", "core.ignorecase=false", "check-ignore", "-q", path]
+        assert subprocess.run(command, cwd=imgs).returncode == 0, path
+
+
+def test_original_that_cannot_be_read_is_said_not_passed_over(imgs):
+    Image.new("L", (4, 4), 51).save(imgs / "ct_slice.png")
+    (imgs / "Mayo.DCM").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(ValueError, match="^Mayo.DCM: 132 bytes that are no picture .* wanted PNG or JPEG"):
+        course.load_grey("ct_slice.png", 2)
+
+
+def test_two_originals_for_one_picture_are_refused(imgs):
+    for name in ("GoPro.jpg", "GoPro.JPG"):
+        Image.new("L", (4, 4)).save(imgs / name)
+    with pytest.raises(ValueError, match="'photo.png': got GoPro.JPG and GoPro.jpg, wanted one original"):
+        course.course_asset_path("photo.png")
+
+
+def test_what_systems_and_editors_lay_there_is_no_picture(imgs):
+    Image.new("L", (4, 4), 51).save(imgs / "photo.png")
+    for name in (".DS_Store", "._GoPro.jpg", ".GoPro.jpg.swp", "Thumbs.db", "desktop.ini", "GoPro.jpg~", "#GoPro.jpg#",
+                 "GoPro.jpg.part"):
+        (imgs / name).write_bytes(b"no picture")
+    (imgs / "GoPro.png").mkdir()
+    (imgs / ".#GoPro.jpg").symlink_to("someone@host.4711")
+    (imgs / "GoPro.webp").symlink_to("nowhere")
+    assert [p.name for p in assets.pictures(imgs)] == ["photo.png"]
+    assert torch.allclose(course.load_grey("photo.png", 2), torch.tensor(0.2))
 
 
 def test_pictures_are_found_from_any_folder(tmp_path, monkeypatch):
@@ -108,6 +150,13 @@ def truncated_jpeg(path):
     path.write_bytes(path.read_bytes()[:900])
 
 
+def truncated_gif(path):
+    """Ends inside the header of its second frame."""
+    frames("GIF")(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:data.rindex(b"!\xf9") + 4])
+
+
 def broken_checksum(path):
     Image.effect_noise((64, 64), 50).save(path)
     data = bytearray(path.read_bytes())
@@ -115,12 +164,36 @@ def broken_checksum(path):
     path.write_bytes(data)
 
 
-def bomb(path):
-    """A PNG of a few hundred bytes that claims 20000 × 20000 pixels."""
-    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    head = struct.pack(">IIBBBBB", 20000, 20000, 8, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+def raw_png(path, width, height, depth, kind, rows):
+    """A PNG whose header and rows are given: Pillow writes no 16-bit colour, and no size that is not there."""
+    chunk = lambda name, body: struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+def png_16(kind, channels):
+    """Writes 8×8 pixels of 12 bits in a PNG of 16: white is 4095, and nothing in the file says so."""
+    row = bytes([0]) + np.full(8 * channels, 4095, ">u2").tobytes()
+    return lambda path: raw_png(path, 8, 8, 16, kind, 8 * row)
+
+
+def tiff_16(*shape, **named):
+    return lambda path: tifffile.imwrite(path, np.full(shape, 4095, np.uint16), **named)
+
+
+def jpeg_12(path):
+    """A JPEG whose header claims 12 bits."""
+    Image.new("L", (8, 8), 100).save(path, format="JPEG")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\xff\xc0") + 4] = 12
+    path.write_bytes(data)
+
+
+def frames(kind, **named):
+    """Writes two frames or pages, black and white."""
+    pair = [Image.new("L", (8, 8), level) for level in (0, 255)]
+    return lambda path: pair[0].save(path, format=kind, save_all=True, append_images=pair[1:], **named)
 
 
 BAD = {
@@ -129,10 +202,25 @@ BAD = {
     "broken checksum": (broken_checksum, "damaged picture|no picture"),
     "text": (lambda p: p.write_text("not a picture"), "13 bytes that are no picture"),
     "zero bytes": (lambda p: p.write_bytes(b""), "0 bytes that are no picture"),
-    "16 bits": (lambda p: Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(p), "mode 'I;16', wanted 8 bits"),
+    "16 bits": (lambda p: Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(p), "16 bits per channel, wanted 8"),
     "transparent": (lambda p: Image.new("RGBA", (8, 8), (9, 9, 9, 100)).save(p), "transparent pixels"),
     "transparent palette": (lambda p: Image.new("P", (8, 8)).save(p, transparency=0), "transparent pixels"),
-    "bomb": (bomb, "too large .*wanted at most 50,000,000 pixels"),
+    "16 bits, RGB": (png_16(2, 3), "16 bits per channel, wanted 8"),
+    "16 bits, RGBA": (png_16(6, 4), "16 bits per channel, wanted 8"),
+    "16 bits, grey and alpha": (png_16(4, 2), "16 bits per channel, wanted 8"),
+    "TIFF of 16 bits": (tiff_16(8, 8), "16 bits per channel, wanted 8"),
+    "TIFF of 16 bits, RGB": (tiff_16(8, 8, 3, photometric="rgb"), "16 bits per channel, wanted 8"),
+    "PPM of 16 bits": (lambda p: p.write_bytes(b"P6 8 8 65535\n" + 192 * b"\x0f\xff"), "16 bits per channel, wanted 8"),
+    "PPM of 12 bits": (lambda p: p.write_bytes(b"P6 8 8 4095\n" + 192 * b"\x0f\xff"), "12 bits per channel, wanted 8"),
+    "PGM of 12 bits": (lambda p: p.write_text("P2 2 2 4095\n0 4095 4095 0\n"), "12 bits per channel, wanted 8"),
+    "JPEG of 12 bits": (jpeg_12, "wanted PNG or JPEG with 8 bits per channel"),
+    "AVIF": (lambda p: Image.new("RGB", (8, 8)).save(p, format="AVIF"), "wanted PNG or JPEG with 8 bits per channel"),
+    "truncated animation": (truncated_gif, "damaged picture"),
+    "TIFF of two pages": (frames("TIFF"), "2 pages or frames, wanted a single picture"),
+    "animated PNG": (frames("PNG"), "2 pages or frames, wanted a single picture"),
+    "animated GIF": (frames("GIF"), "2 pages or frames, wanted a single picture"),
+    "animated WebP": (frames("WEBP", lossless=True), "2 pages or frames, wanted a single picture"),
+    "bomb": (lambda p: raw_png(p, 20000, 20000, 8, 0, bytes(9)), "too large .*wanted at most 50,000,000 pixels"),
     "large, below the bomb": (lambda p: Image.new("1", (8000, 8000)).save(p), "too large"),
 }
 
@@ -156,12 +244,42 @@ def as_rotated(picture, path):
     picture.transpose(Image.Transpose.ROTATE_90).save(path, format="PNG", exif=exif)
 
 
+def few_bits(depth):
+    """Writes a grey PNG of 1, 2 or 4 bits."""
+    def write(grey, path):
+        levels = np.asarray(grey) // (255 // (2**depth - 1))  # (H, W), from 0 to 2**depth - 1
+        bits = (levels[..., None] >> np.arange(depth)[::-1]) & 1
+        rows = np.packbits(bits.reshape(len(levels), -1), axis=1)
+        raw_png(path, *grey.size, depth, 0, b"".join(b"\0" + row.tobytes() for row in rows))
+    return write
+
+
+def with_preview(grey, path):
+    """As cameras write it: a JPEG with a second, smaller one behind it."""
+    grey.save(path, format="MPO", save_all=True, append_images=[Image.new("L", (8, 8))], quality=100)
+
+
 GOOD = {
     "grey": lambda g, p: g.save(p),
     "black and white": lambda g, p: g.point(lambda v: 255 * (v > 127)).convert("1").save(p),
     "RGB": lambda g, p: g.convert("RGB").save(p),
     "opaque alpha": lambda g, p: g.convert("RGBA").save(p),
     "palette": as_palette,
+    "palette of 16 colours": lambda g, p: g.quantize(16).save(p, bits=4),
+    "PNG of 1 bit": few_bits(1),
+    "PNG of 2 bits": few_bits(2),
+    "PNG of 4 bits": few_bits(4),
+    "TIFF": lambda g, p: g.save(p, format="TIFF"),
+    "TIFF, colour": lambda g, p: g.convert("RGB").save(p, format="TIFF", compression="tiff_lzw"),
+    "TIFF, black and white": lambda g, p: g.convert("1").save(p, format="TIFF"),
+    "TIFF, white is 0": lambda g, p: tifffile.imwrite(p, 255 - np.asarray(g), photometric="miniswhite"),
+    "PGM": lambda g, p: g.save(p, format="PPM"),
+    "PPM": lambda g, p: g.convert("RGB").save(p, format="PPM"),
+    "PGM of 4 bits": lambda g, p: p.write_bytes(b"P5 32 32 15\n" + (np.asarray(g) // 17).tobytes()),
+    "GIF": lambda g, p: g.save(p, format="GIF"),
+    "WebP": lambda g, p: g.save(p, format="WEBP", lossless=True),
+    "BMP": lambda g, p: g.save(p, format="BMP"),
+    "JPEG with a preview": with_preview,
     "CMYK": lambda g, p: g.convert("RGB").convert("CMYK").save(p, format="JPEG", quality=100),
     "EXIF-rotated": as_rotated,
     "with text chunks": lambda g, p: g.save(p, pnginfo=(i := PngImagePlugin.PngInfo(), i.add_text("k", "v"))[0]),

@@ -1,4 +1,5 @@
 """What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, explorables."""
+from .assets import ORIGINALS
 from .explorables import explore
 from .figures import band, draw_image, panels, set_style, show
 from .metrics import psnr, rmse, ssim
@@ -6,7 +7,7 @@ from .networks import CNN, UNet, parameter_count
 from .numbers import claim, glue, mean_sd, seeds, spread, table
 from .operators import BINOMIAL, MRI, Blur, Operator, Radon, Sums, add_noise, blur, gaussian
 from .phantoms import TEST_PATIENTS, TRAIN_PATIENTS, ellipses, phantoms
-from .pictures import ORIGINALS, course_asset_path, load_grey
+from .pictures import course_asset_path, load_grey
 from .training import crops, fit
 
 __all__ = [

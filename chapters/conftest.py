@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ class Tolerance:
     block: float = 8.0         # and in the worst block of 8×8 pixels
 
 
+TOC = Path(__file__).parent.parent / "_toc.yml"
 EXACT = Tolerance()
 # Tags of cells that show what a training in single precision gave: its updates magnify rounding, which differs between
 # processors. In a chaotic one the end depends on the last bit of the start; the seeds' sd is then the scale of noise.
@@ -171,6 +173,15 @@ class Chapter(IPyNbFile):
             number = cell.cell_num + 1
             yield TolerantCell.from_parent(self, name=f"cell [{number}]", cell_num=number, cell=cell.cell,
                                            options=cell.options)
+
+
+def pytest_ignore_collect(collection_path):
+    """Chapters alone: no sketch, no copy and nothing hidden beside them, as `_toc.yml` lists none of these."""
+    path = collection_path
+    if path.suffix == ".ipynb" and TOC.exists():
+        listed = re.search(rf"/{re.escape(path.stem)}\s*$", TOC.read_text(encoding="utf-8"), re.MULTILINE)
+        return None if listed and path.parent == TOC.parent / "chapters" else True
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

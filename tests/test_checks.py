@@ -177,6 +177,7 @@ def executed_book(tmp_path_factory):
     (root / "_toc.yml").write_text(
         "root: chapters/intro\nparts:\n- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
     (root / "chapters/course").mkdir()
+    shutil.copy(ROOT / "chapters/course/assets.py", root / "chapters/course")
     (root / "chapters/course/__init__.py").write_text("FACTOR = 2\n")
     (root / "requirements.txt").write_text("torch==0\n")
     Image.new("L", (4, 4)).save(root / "imgs/a.png")
@@ -221,6 +222,75 @@ def test_fresh_book_executes_nothing(book):
 def test_forced_refresh_is_byte_identical(book):
     assert "2 of 2 chapters to execute: good, other\n" in call(book, "--force").stdout
     assert changes(book) == ""
+
+
+def test_other_line_endings_and_byte_order_marks_make_nothing_stale(book):
+    for path in (book / "_toc.yml", book / "requirements.txt", *book.glob("chapters/course/*.py"),
+                 *book.glob("chapters/*.ipynb")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert call(book).stdout == "0 of 2 chapters to execute\n"
+    write(book, "other", "'''words\\r\\nand more'''")
+    assert "1 of 2 chapters to execute: other\n" in call(book).stdout
+    path = book / "chapters/other.ipynb"
+    path.write_text(path.read_text().replace("\\r\\n", "\\n"))
+    assert call(book).stdout == "0 of 2 chapters to execute\n"
+
+
+def test_clone_with_windows_line_endings_is_fresh(book, tmp_path):
+    for file in (".gitattributes", ".ci/run", "Makefile"):
+        (book / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, book / file)
+    git(book, "add", ".")
+    git(book, "commit", "-qm", "more")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", book, clone)
+    assert [p.name for p in clone.rglob("*") if p.is_file() and ".git" not in p.parts and p.suffix != ".png"
+            and b"\r" in p.read_bytes()] == []
+    assert call(clone).stdout == "0 of 2 chapters to execute\n" and changes(clone) == ""
+    assert (clone / "imgs/a.png").read_bytes() == (book / "imgs/a.png").read_bytes()
+
+
+SUFFIXES = ("py", "png", "js", "css", "html", "yml", "md", "bib", "ipynb", "woff2")
+
+
+def foreign(book):
+    """Lay into a book what systems, editors and people lay there who work in it."""
+    for folder in ("", "chapters", "chapters/course", "chapters/_static", "imgs", "tools"):
+        at = book / folder
+        at.mkdir(exist_ok=True)
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "x.py~", "a.png~", *("._x." + s for s in SUFFIXES)):
+            (at / name).write_bytes(b"\x00\x05\x16\x07\xff")
+        (at / ".#x.py").symlink_to("someone@host.4711")
+        (at / "__pycache__").mkdir(exist_ok=True)
+        (at / "__pycache__/x.cpython-311.pyc").write_bytes(b"\xff")
+        (at / ".ipynb_checkpoints").mkdir()
+        (at / ".ipynb_checkpoints/good-checkpoint.ipynb").write_text("{")
+    for name in ("Untitled.ipynb", "good (copy).ipynb", "good-Copy1.ipynb", "._good.ipynb", ".~lock.good.ipynb#"):
+        (book / "chapters" / name).write_text("{")
+    (book / "chapters/course/__init__ (copy).py").write_text("FACTOR = 9\n")
+    (book / "draft.yml").write_text("a: 1\na: 2\n")
+
+
+def test_foreign_files_make_nothing_stale_and_git_ignores_them(book):
+    (book / "draft.yml").touch()
+    shutil.copy(ROOT / ".gitignore", book)
+    git(book, "add", ".")
+    git(book, "commit", "-qm", "ignore")
+    foreign(book)
+    done = call(book)
+    assert done.stdout == "0 of 2 chapters to execute\n", done.stderr
+    assert changes(book) == " M draft.yml\n"
+
+
+def test_foreign_notebooks_are_no_tests(book):
+    shutil.copy(ROOT / "chapters/conftest.py", book / "chapters")
+    (book / "pytest.ini").write_text("[pytest]\n")
+    foreign(book)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "--nbval",
+                           "chapters"], cwd=book, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert set(re.findall(r"^(.+)::", done.stdout, re.M)) == {"chapters/good.ipynb", "chapters/other.ipynb"}
 
 
 @pytest.mark.parametrize(("file", "text", "reason"), [

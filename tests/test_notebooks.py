@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+import guard
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,6 +124,6 @@ def test_every_glued_number_is_used_and_asked_for_once_computed():
     glued = {out.metadata.scrapbook.name for notebook in CHAPTERS.values() for _, c in code_cells(notebook)
              for out in c.outputs if "scrapbook" in out.get("metadata", {})}
     pages = [prose(notebook) for notebook in CHAPTERS.values()]
-    pages += [p.read_text(encoding="utf-8") for p in (ROOT / "chapters").glob("*.md")]
+    pages += [p.read_text(encoding="utf-8") for f in guard.toc_files(ROOT) if (p := ROOT / f"{f}.md").exists()]
     asked = {m for page in pages for m in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:[\w.]+::)?(\w+)", page)}
     assert glued == asked

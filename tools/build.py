@@ -30,6 +30,7 @@ main()
 """
 SEEN = re.compile(r"^[\s\"]*(?:#+ .*|\([\w-]+\)=|:label: .*|:name: .*|\$\$ \(.*|`{3,}\{exercise\}.*|name\": \"fig-.*)",
                   re.M)  # lines of a source that name something
+TEXTS = {".css", ".html", ".js", ".json", ".py", ".svg", ".txt"}  # ours, among what systems and editors lay there
 NOISE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -40,7 +41,7 @@ def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
     ------
     ValueError                   if the repository is no address https://HOST/OWNER/NAME of a known kind of host
     """
-    config = yaml.load((root / "_config.yml").read_text(encoding="utf-8"), guard.UniqueKeys)
+    config = yaml.load(guard.read_text(root / "_config.yml"), guard.UniqueKeys)
     if not repository:
         return config
     url = repository.rstrip("/").removesuffix(".git")
@@ -58,12 +59,16 @@ def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
 
 def shape(settings: str, root: Path = ROOT) -> str:
     """A digest of all that a page may show of another one, and of what all pages share."""
-    shared = [root / "_toc.yml", root / "references.bib", *(root / "chapters/_static").rglob("*"),
-              *(ROOT / "tools").rglob("*"), *(root / "imgs").glob("*")]
-    parts = [settings.encode(), *(p.read_bytes() for p in sorted(shared) if p.is_file() and p.suffix != ".pyc")]
+    static = root / "chapters/_static"
+    texts = [root / "_toc.yml", root / "references.bib"]
+    for folder in (static, ROOT / "tools"):
+        texts += sorted(p for p in folder.rglob("*") if p.suffix in TEXTS and p.is_file()
+                        and not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    parts = [settings.encode(), *(guard.read_text(p).encode() for p in texts),
+             *(p.read_bytes() for folder in (static, root / "imgs") for p in guard.pictures(folder))]
     for file in guard.toc_files(root):
         pages = [path for path in (root / f"{file}.md", root / f"{file}.ipynb") if path.exists()]
-        seen = [line for path in pages for line in SEEN.findall(path.read_text(encoding="utf-8"))]
+        seen = [line for path in pages for line in SEEN.findall(guard.read_text(path))]
         parts.append("\n".join([file, *seen]).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

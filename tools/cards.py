@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
+import guard
+
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH, HEIGHT, GAP = 320, 200, 4  # pixels of a card
 SIDE = 200                        # pixels of a picture at the top of the page
@@ -34,7 +36,7 @@ CARDS = {"end_to_end": ("measurement", [1, 0], (.3, .05, .8, .55)), "loss_design
 
 def panels(chapter: str, name: str, root: Path = ROOT) -> list[Image.Image]:
     """The panels of a chapter's stored figure, in reading order."""
-    notebook = json.loads((root / f"chapters/{chapter}.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads(guard.read_text(root / f"chapters/{chapter}.ipynb"))
     for cell in notebook["cells"]:
         if cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") == f"fig-{chapter}-{name}":
             stored = [out["data"]["image/png"] for out in cell["outputs"] if "image/png" in out.get("data", {})]
@@ -79,7 +81,7 @@ def cards(root: Path = ROOT) -> None:
 def ledger(app, config) -> None:
     """Give the pages the ledger of claims to quote: {{ number_holds_when }} and so on, {{ claim_NAME }}."""
     path = Path(app.srcdir, "chapters/claims.md")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = guard.read_text(path) if path.exists() else ""
     rows = re.findall(r"^\| (.+?) \| (\*\*([\w ]+)\*\*.*?) \| (\{glue.*::(claim_\w+):s`) \|", text, re.M)
     verdicts = Counter(verdict.replace(" ", "_") for _, _, verdict, _, _ in rows)
     config.myst_substitutions = {"number": len(rows), **{f"number_{verdict}": n for verdict, n in verdicts.items()},

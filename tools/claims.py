@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nbclient import NotebookClient
 
+import guard
 import refresh
 
 LEDGER = "chapters/claims.md"
@@ -38,7 +39,7 @@ class Row:
 def rows(root: Path = refresh.ROOT) -> tuple[list[Row], list[str]]:
     """The rows of the ledger, and a complaint about every line of a table that is none."""
     found, complaints = [], []
-    for line in (root / LEDGER).read_text(encoding="utf-8").splitlines():
+    for line in guard.read_text(root / LEDGER).splitlines():
         if not line.startswith("|") or line.startswith(("|---", "| the field says")):
             continue
         match = ROW.match(line)
@@ -110,7 +111,7 @@ def main() -> None:
     args = ap.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        paths = [p for p in refresh.choose(args.chapters) if CLAIM in p.read_text(encoding="utf-8")]
+        paths = [p for p in refresh.choose(args.chapters) if CLAIM in guard.read_text(p)]
     except ValueError as e:
         sys.exit(str(e))
     with ProcessPoolExecutor(args.jobs) as pool:

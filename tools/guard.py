@@ -1,5 +1,6 @@
 """What must be true of the built book, whatever its chapters say; `complaints` lists what is not."""
 import re
+import runpy
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ ALT_LENGTH = 20  # characters of alternative text, at least
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|tmp|Users|work|opt|mnt|var|private)/[\w.-]+"
                           r"|\b[A-Z]:\\+Users|site-packages")
 UNFILLED = re.compile(r"\{(?:glue|ref|numref|eq|doc|cite|prf)(?::\w+)?\}|\?\?|\(\?\)")
+pictures = runpy.run_path(str(ROOT / "chapters/course/assets.py"))["pictures"]  # the package itself imports torch
 TEMPLATE = re.compile(r"binder-examples|github\.com/executablebooks/jupyter-book")
 
 
@@ -35,6 +37,14 @@ def _mapping(loader, node):
 UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
+def read_text(path: Path) -> str:
+    """The text of a file, the same whatever its line endings, and with or without a byte-order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise ValueError(f"{path.name}: byte {e.start} is no UTF-8 ({e.reason}), wanted text in UTF-8") from None
+
+
 def toc_files(root: Path = ROOT) -> list[str]:
     """The pages of `_toc.yml` in their order, without suffix."""
     def walk(node):
@@ -44,15 +54,15 @@ def toc_files(root: Path = ROOT) -> list[str]:
             elif key in ("parts", "chapters", "sections"):
                 for child in value:
                     yield from walk(child)
-    return list(walk(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
+    return list(walk(yaml.safe_load(read_text(root / "_toc.yml"))))
 
 
 def yaml_complaints(root: Path) -> list[str]:
     """Unreadable YAML, and keys given twice: the first would be lost without a word."""
     found = []
-    for path in sorted([*root.glob("*.yml"), *root.glob(".github/workflows/*.yml")]):
+    for path in [root / "_config.yml", root / "_toc.yml", *sorted(root.glob(".github/workflows/[!.]*.yml"))]:
         try:
-            yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+            yaml.load(read_text(path), UniqueKeys)
         except yaml.YAMLError as e:
             found.append(f"{path.name}: {e}")
     return found
@@ -60,9 +70,9 @@ def yaml_complaints(root: Path) -> list[str]:
 
 def citation_complaints(root: Path) -> list[str]:
     """Keys of references.bib that no page cites, and cited keys that it lacks."""
-    known = set(re.findall(r"^@\w+\{([^,\s]+),", (root / "references.bib").read_text(encoding="utf-8"), re.M))
+    known = set(re.findall(r"^@\w+\{([^,\s]+),", read_text(root / "references.bib"), re.M))
     pages = [p for f in toc_files(root) for p in (root / f"{f}.md", root / f"{f}.ipynb") if p.exists()]
-    text = "".join(p.read_text(encoding="utf-8") for p in pages)
+    text = "".join(read_text(p) for p in pages)
     cited = {key.strip() for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text) for key in keys.split(",")}
     return ([f"references.bib: {key} is cited nowhere" for key in sorted(known - cited)]
             + [f"{key} is cited, and not in references.bib" for key in sorted(cited - known)])

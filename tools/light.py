@@ -255,9 +255,9 @@ def one_style(app, pages: str) -> str:
     if sheet.exists():  # its first line names those of pages that were not written again
         app.styles = dict.fromkeys(sheet.read_text(encoding="utf-8").splitlines()[0].split()[1:-1]) | app.styles
     for name in app.styles:
-        text = (static / name).read_text(encoding="utf-8")
+        text = guard.read_text(static / name)
         css += re.sub(r"""url\((?!["']?(?:data:|#))(["']?)""", rf"url(\1{Path(name).parent.as_posix()}/", text) + "\n"
-    scripts = "".join(path.read_text(encoding="utf-8") for path in static.rglob("*.js"))
+    scripts = "".join(guard.read_text(path) for path in static.rglob("[!.]*.js"))
     words = " ".join(sorted(set(re.findall(r"[\w-]+", " ".join({*re.findall("<[^>]+>", pages)}) + scripts))))
     css = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)
     css = once(css.encode(), SHORTEN + words, lambda css: shorten(css, words)).decode()
@@ -287,11 +287,11 @@ def finish(app, exception):
     if exception or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    for path in (out / "_images").glob("*.webp"):
+    for path in (out / "_images").glob("[!.]*.webp"):
         if (png := path.read_bytes()).startswith(b"\x89PNG"):
             path.write_bytes(once(png, "webp", webp))
     pages = ""
-    for path in out.rglob("*.html"):
+    for path in out.rglob("[!.]*.html"):
         text = before = path.read_text(encoding="utf-8")
         for old, new in MEND.items():
             text = text.replace(old, new)
@@ -308,8 +308,8 @@ def finish(app, exception):
     styles = one_style(app, pages)
     used = {int(c, 16) for c in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)}
     used |= {ord(c) for c in styles if ord(c) > 0xE000}
-    for path in (out / "_static/vendor/fontawesome/webfonts").iterdir():
-        path.unlink() if path.suffix == ".ttf" else cut_font(path, used)
+    for path in (out / "_static/vendor/fontawesome/webfonts").glob("[!.]*"):
+        cut_font(path, used) if path.suffix == ".woff2" else path.unlink()
     math = "".join(guard.MATH.findall(pages))
     used = {ord(c) for c in unescape(re.sub(r"<[^>]+>", "", math))}
     for path in (out / "_static/fonts").glob("KaTeX*.woff2"):

@@ -39,7 +39,7 @@ def chapters(root: Path = ROOT) -> list[Path]:
 def read(path: Path):
     """The notebook in this file; ChapterError if it is none."""
     try:
-        return nbformat.read(path, 4)
+        return nbformat.reads(guard.read_text(path), 4)
     except (ValueError, AttributeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as e:
         raise ChapterError(f"{path.stem}: {path.name} is no notebook: {str(e).splitlines()[0][:100]}") from None
 
@@ -53,20 +53,22 @@ def choose(names: list[str], root: Path = ROOT) -> list[Path]:
     return [path for name, path in by_name.items() if not names or name in names]
 
 
-def digest(*parts: bytes) -> str:
+def digest(*parts: str | bytes) -> str:
+    """One for all parts; texts count without the way their lines end."""
+    parts = [p.replace("\r\n", "\n").encode() if isinstance(p, str) else p for p in parts]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     """What the stored outputs of a notebook depend on: {what: digest of it}."""
-    code = [c.source.encode() for c in notebook.cells if c.cell_type == "code"]
-    pictures = sorted(p for p in (root / "imgs").iterdir() if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
-    helper = sorted((root / "chapters/course").glob("*.py"))
+    code = [c.source for c in notebook.cells if c.cell_type == "code"]
+    # Only what can be imported: systems and editors lay other files beside it.
+    helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
     return {
         "its code": digest(*code),
-        "course": digest(*(p.name.encode() + p.read_bytes() for p in helper)),
-        "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures)),
-        "requirements.txt": digest((root / "requirements.txt").read_bytes()),
+        "course": digest(*(p.name + guard.read_text(p) for p in helper)),
+        "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in guard.pictures(root / "imgs"))),
+        "requirements.txt": digest(guard.read_text(root / "requirements.txt")),
     }
 
 
@@ -120,7 +122,7 @@ def store(notebook, path: Path) -> None:
     """Write beside the notebook, then rename: it is the old one or the new one, never half of either."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

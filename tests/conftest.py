@@ -21,6 +21,28 @@ def built(tmp_path_factory):
     return root, build.build(root=root)
 
 
+@pytest.fixture(scope="session")
+def foreign():
+    """A function that lays into a book what systems, editors and people leave where they work."""
+    def lay(book):
+        suffixes = ("py", "png", "js", "css", "html", "yml", "md", "bib", "ipynb", "woff2")
+        for folder in ("", "chapters", "chapters/course", "chapters/_static", "imgs", "tools"):
+            at = book / folder
+            at.mkdir(exist_ok=True)
+            for name in (".DS_Store", "Thumbs.db", "desktop.ini", "x.py~", "a.png~", *("._x." + s for s in suffixes)):
+                (at / name).write_bytes(b"\x00\x05\x16\x07\xff")
+            (at / ".#x.py").symlink_to("someone@host.4711")
+            (at / "__pycache__").mkdir(exist_ok=True)
+            (at / "__pycache__/x.cpython-311.pyc").write_bytes(b"\xff")
+            (at / ".ipynb_checkpoints").mkdir()
+            (at / ".ipynb_checkpoints/good-checkpoint.ipynb").write_text("{")
+        for name in ("Untitled.ipynb", "good (copy).ipynb", "good-Copy1.ipynb", "._good.ipynb", ".~lock.good.ipynb#"):
+            (book / "chapters" / name).write_text("{")
+        (book / "chapters/course/__init__ (copy).py").write_text("FACTOR = 9\n")
+        (book / "draft.yml").write_text("a: 1\na: 2\n")
+    return lay
+
+
 class Handler(lighthouse.Handler):
     """A server below a path, which sends what `site.put` holds in place of a file."""
 

@@ -118,6 +118,27 @@ def test_small_book_is_green(small):
     assert build.build(root=small) == []
 
 
+def test_book_builds_in_any_folder_with_foreign_files_and_other_line_endings(small, tmp_path_factory, foreign):
+    root = tmp_path_factory.mktemp("odd") / "my books (ü) & co's #1 100% [x]"
+    shutil.copytree(small, root)
+    before = build.shape("", root)
+    foreign(root)
+    for export in ("page.html", "page.py", "page.txt"):  # of nbconvert
+        (root / "chapters" / export).write_text("an export")
+    for path in (*root.glob("[!.d]*.*"), *root.glob("chapters/[!.]*.md"), *root.glob("chapters/_static/[a-z]*.[cj]s*")):
+        if path.is_file() and not path.name.endswith(("~", "db")):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert build.shape("", root) == before
+    assert build.build(root=root) == []
+    html = root / "_build/html"
+    lost = re.compile(r"\.[^b].*|.*~|Thumbs.db|desktop.ini|Untitled.*|.*[Cc]opy[1)].*")
+    assert [p.name for p in html.rglob("*") if lost.fullmatch(p.name)] == []
+    assert "\ufeff" not in (html / "_static/styles.css").read_text(encoding="utf-8")
+    (html / "_static/vendor/fontawesome/webfonts/.DS_Store").write_bytes(b"\0")
+    (html / "chapters/._page.html").write_bytes(b"\0\xff")
+    assert build.build(root=root) == []
+
+
 def test_second_build_reads_what_changed_and_shows_it(small):
     """A notebook that is as it was is not written again; a page that shows its number, and a new title, are."""
     cell = new_code_cell("1", outputs=[glued("number", "0.25")], execution_count=1)

@@ -250,28 +250,7 @@ def test_clone_with_windows_line_endings_is_fresh(book, tmp_path):
     assert (clone / "imgs/a.png").read_bytes() == (book / "imgs/a.png").read_bytes()
 
 
-SUFFIXES = ("py", "png", "js", "css", "html", "yml", "md", "bib", "ipynb", "woff2")
-
-
-def foreign(book):
-    """Lay into a book what systems, editors and people lay there who work in it."""
-    for folder in ("", "chapters", "chapters/course", "chapters/_static", "imgs", "tools"):
-        at = book / folder
-        at.mkdir(exist_ok=True)
-        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "x.py~", "a.png~", *("._x." + s for s in SUFFIXES)):
-            (at / name).write_bytes(b"\x00\x05\x16\x07\xff")
-        (at / ".#x.py").symlink_to("someone@host.4711")
-        (at / "__pycache__").mkdir(exist_ok=True)
-        (at / "__pycache__/x.cpython-311.pyc").write_bytes(b"\xff")
-        (at / ".ipynb_checkpoints").mkdir()
-        (at / ".ipynb_checkpoints/good-checkpoint.ipynb").write_text("{")
-    for name in ("Untitled.ipynb", "good (copy).ipynb", "good-Copy1.ipynb", "._good.ipynb", ".~lock.good.ipynb#"):
-        (book / "chapters" / name).write_text("{")
-    (book / "chapters/course/__init__ (copy).py").write_text("FACTOR = 9\n")
-    (book / "draft.yml").write_text("a: 1\na: 2\n")
-
-
-def test_foreign_files_make_nothing_stale_and_git_ignores_them(book):
+def test_foreign_files_make_nothing_stale_and_git_ignores_them(book, foreign):
     (book / "draft.yml").touch()
     shutil.copy(ROOT / ".gitignore", book)
     git(book, "add", ".")
@@ -282,7 +261,7 @@ def test_foreign_files_make_nothing_stale_and_git_ignores_them(book):
     assert changes(book) == " M draft.yml\n"
 
 
-def test_foreign_notebooks_are_no_tests(book):
+def test_foreign_notebooks_are_no_tests(book, foreign):
     shutil.copy(ROOT / "chapters/conftest.py", book / "chapters")
     (book / "pytest.ini").write_text("[pytest]\n")
     foreign(book)

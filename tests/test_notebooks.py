@@ -124,6 +124,6 @@ def test_every_glued_number_is_used_and_asked_for_once_computed():
     glued = {out.metadata.scrapbook.name for notebook in CHAPTERS.values() for _, c in code_cells(notebook)
              for out in c.outputs if "scrapbook" in out.get("metadata", {})}
     pages = [prose(notebook) for notebook in CHAPTERS.values()]
-    pages += [p.read_text(encoding="utf-8") for f in guard.toc_files(ROOT) if (p := ROOT / f"{f}.md").exists()]
+    pages += [path.read_text(encoding="utf-8") for path in guard.sources(ROOT) if path.suffix == ".md"]
     asked = {m for page in pages for m in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:[\w.]+::)?(\w+)", page)}
     assert glued == asked

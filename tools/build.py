@@ -42,6 +42,8 @@ def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
     ValueError                   if the repository is no address https://HOST/OWNER/NAME of a known kind of host
     """
     config = yaml.load(guard.read_text(root / "_config.yml"), guard.UniqueKeys)
+    # No draft, no export like cnn.html, nothing hidden beside the pages: Sphinx would take each for a page.
+    config["sphinx"]["config"]["include_patterns"] = [p.relative_to(root).as_posix() for p in guard.sources(root)]
     if not repository:
         return config
     url = repository.rstrip("/").removesuffix(".git")
@@ -66,10 +68,7 @@ def shape(settings: str, root: Path = ROOT) -> str:
                         and not any(part.startswith(".") for part in p.relative_to(folder).parts))
     parts = [settings.encode(), *(guard.read_text(p).encode() for p in texts),
              *(p.read_bytes() for folder in (static, root / "imgs") for p in guard.pictures(folder))]
-    for file in guard.toc_files(root):
-        pages = [path for path in (root / f"{file}.md", root / f"{file}.ipynb") if path.exists()]
-        seen = [line for path in pages for line in SEEN.findall(guard.read_text(path))]
-        parts.append("\n".join([file, *seen]).encode())
+    parts += ["\n".join([page.name, *SEEN.findall(guard.read_text(page))]).encode() for page in guard.sources(root)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

@@ -57,6 +57,11 @@ def toc_files(root: Path = ROOT) -> list[str]:
     return list(walk(yaml.safe_load(read_text(root / "_toc.yml"))))
 
 
+def sources(root: Path = ROOT) -> list[Path]:
+    """The files of those pages."""
+    return [path for file in toc_files(root) for path in (root / f"{file}.md", root / f"{file}.ipynb") if path.exists()]
+
+
 def yaml_complaints(root: Path) -> list[str]:
     """Unreadable YAML, and keys given twice: the first would be lost without a word."""
     found = []
@@ -71,8 +76,7 @@ def yaml_complaints(root: Path) -> list[str]:
 def citation_complaints(root: Path) -> list[str]:
     """Keys of references.bib that no page cites, and cited keys that it lacks."""
     known = set(re.findall(r"^@\w+\{([^,\s]+),", read_text(root / "references.bib"), re.M))
-    pages = [p for f in toc_files(root) for p in (root / f"{f}.md", root / f"{f}.ipynb") if p.exists()]
-    text = "".join(read_text(p) for p in pages)
+    text = "".join(read_text(p) for p in sources(root))
     cited = {key.strip() for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text) for key in keys.split(",")}
     return ([f"references.bib: {key} is cited nowhere" for key in sorted(known - cited)]
             + [f"{key} is cited, and not in references.bib" for key in sorted(cited - known)])

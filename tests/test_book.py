@@ -36,18 +36,23 @@ def glued(name, text):
                       metadata={"scrapbook": {"name": name, "mime_prefix": kind}})
 
 
+def lay(root):
+    """The sources of a book of two pages."""
+    (root / "chapters").mkdir()
+    for file in ("_config.yml", "chapters/_static", "imgs"):
+        copy = shutil.copytree if (ROOT / file).is_dir() else shutil.copy
+        copy(ROOT / file, root / file)
+    (root / "_toc.yml").write_text(TOC)
+    (root / "references.bib").write_text(WORK)
+    (root / "chapters/intro.md").write_text("# Intro\n\n```{bibliography}\n```\n")
+    (root / "chapters/page.md").write_text(PAGE)
+    return root
+
+
 @pytest.fixture
 def small(tmp_path):
     """A book of two pages and no repository, not yet built."""
-    (tmp_path / "chapters").mkdir()
-    for file in ("_config.yml", "chapters/_static", "imgs"):
-        copy = shutil.copytree if (ROOT / file).is_dir() else shutil.copy
-        copy(ROOT / file, tmp_path / file)
-    (tmp_path / "_toc.yml").write_text(TOC)
-    (tmp_path / "references.bib").write_text(WORK)
-    (tmp_path / "chapters/intro.md").write_text("# Intro\n\n```{bibliography}\n```\n")
-    (tmp_path / "chapters/page.md").write_text(PAGE)
-    return tmp_path
+    return lay(tmp_path)
 
 
 def test_the_book_builds_without_a_complaint(built):
@@ -63,32 +68,111 @@ def test_no_repository_no_buttons(built):
         assert "mybinder.org" not in html and "btn-source" not in html and "github.com/" not in html, page
 
 
-def test_repository_switches_its_buttons_on(small):
-    assert build.build("https://github.com/someone/some-book/", "trunk", small) == []
-    html = (small / "_build/html/chapters/page.html").read_text(encoding="utf-8")
-    for link in ("https://github.com/someone/some-book", "https://github.com/someone/some-book/issues/new",
-                 "https://github.com/someone/some-book/edit/trunk/chapters/page.md"):
-        assert f'href="{link}' in html, link
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A book whose second page is a notebook."""
+    root = lay(tmp_path_factory.mktemp("published"))
+    (root / "chapters/page.md").unlink()
+    cells = [new_markdown_cell("# Page\n\n{cite:p}`work2020`"), new_code_cell("1", execution_count=1)]
+    nbformat.write(new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA), root / "chapters/page.ipynb")
+    return root
 
 
-def test_binder_button_opens_the_chapter(small):
-    notebook = (ROOT / "chapters/receptive_field.ipynb").read_text(encoding="utf-8")
-    (small / "chapters/page.ipynb").write_text(re.sub(r"\{(cite|doc|numref|eq|glue)[:\w]*\}`[^`]*`", "", notebook))
-    (small / "chapters/page.md").unlink()
-    build.build("https://github.com/someone/some-book", "main", small)
-    html = (small / "_build/html/chapters/page.html").read_text(encoding="utf-8")
-    assert "https://mybinder.org/v2/gh/someone/some-book/main?urlpath=lab/tree/chapters/page.ipynb" in html
+GITHUB = ["https://github.com/some-one/my.book", "https://github.com/some-one/my.book/edit/trunk/chapters/page.ipynb",
+          "https://github.com/some-one/my.book/issues/new",
+          "https://mybinder.org/v2/gh/some-one/my.book/trunk?urlpath=lab/tree/chapters/page.ipynb"]
+GITLAB = "https://gitlab.com/lab/book"
+# What is given, the links of the buttons, the published address
+PLACES = {
+    "GitHub": ("https://github.com/some-one/my.book", "trunk", GITHUB, "https://some-one.github.io/my.book/"),
+    "as pasted": ("HTTPS://www.GitHub.com/some-one/my.book.git/", "trunk", GITHUB, "https://some-one.github.io/my.book/"),
+    "user page": ("https://github.com/SomeOne/someone.github.io", "main",
+                  ["https://github.com/SomeOne/someone.github.io",
+                   "https://github.com/SomeOne/someone.github.io/edit/main/chapters/page.ipynb",
+                   "https://github.com/SomeOne/someone.github.io/issues/new",
+                   "https://mybinder.org/v2/gh/SomeOne/someone.github.io/main?urlpath=lab/tree/chapters/page.ipynb"],
+                  "https://someone.github.io/"),
+    "GitLab": (GITLAB, "feature/x-1.0", [GITLAB, f"{GITLAB}/-/edit/feature/x-1.0/chapters/page.ipynb",
+                                         f"{GITLAB}/-/issues/new",
+                                         "https://mybinder.org/v2/gl/lab%2Fbook/feature/x-1.0"
+                                         "?urlpath=lab/tree/chapters/page.ipynb"], None),
+}
+for name, url in {"subgroup of GitLab": "https://gitlab.com/my-github/bitbucket-books/group/book",
+                  "GitLab of one's own": "https://gitlab-ce.example.edu:8443/lab/book"}.items():
+    PLACES[name] = url, "main", [url, f"{url}/-/edit/main/chapters/page.ipynb", f"{url}/-/issues/new"], None
+url = "https://github.example.edu/lab/book"
+PLACES["GitHub of one's own"] = url, "main", [url, f"{url}/edit/main/chapters/page.ipynb", f"{url}/issues/new"], None
+url = "https://bitbucket.org/lab/book"
+PLACES["Bitbucket"] = url, "main", [url, f"{url}/src/main/chapters/page.ipynb?mode=edit"], None
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_each_form_of_repository_gets_its_buttons(published, case):
+    address, branch, links, home = PLACES[case]
+    assert build.build(address, branch, published) == []
+    soup = BeautifulSoup((published / "_build/html/chapters/page.html").read_text(encoding="utf-8"), "html.parser")
+    found = [a["href"].partition("?title")[0].partition("?issue[")[0]
+             for a in soup.select(".article-header-buttons a[href^=http]")]
+    assert sorted(found) == sorted(links)
+    config = yaml.safe_load((published / "_build/config.yml").read_text(encoding="utf-8"))
+    assert config["html"].get("baseurl") == home
 
 
 @pytest.mark.parametrize("address", [
     "someone/book", "https://github.com/someone", "https://git.example.org/a/b", "git@github.com:someone/book",
+    "http://github.com/someone/book", "https://codeberg.org/someone/book", "https://gist.github.com/someone/book",
+    "https://someone.github.io/book", "https://github.com/someone/book/tree/main", "https://github.com/someone/..",
+    "https://gitlab.com/someone/book/-/tree/main", "https://github.com//book", "https://github.com/someone/my book",
+    "https://github.com/someone/book#readme", "https://github.com/someone/büch", " https://github.com/someone/book",
+    "https://bitbucket.example.edu/projects/lab/repos/book", "https://github.com/someone/.git",
 ])
 def test_bad_repository_is_one_clear_error(address):
     command = [sys.executable, ROOT / "tools/build.py", "--repository", address]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    wanted = "wanted https://HOST/OWNER/NAME on GitHub, GitLab or Bitbucket"
-    assert done.stderr == f"REPOSITORY: got {address!r}, {wanted}\n"
+    assert done.stderr == f"REPOSITORY: got {address!r}, wanted {build.FORMS}\n"
+
+
+@pytest.mark.parametrize("address", ["https://someone:s3cret@github.com/someone/book",
+                                     "https://s3cret@gitlab.com/someone/book",
+                                     "https://github.com/someone/book?token=s3cret"])
+def test_a_token_is_refused_and_not_repeated(address):
+    with pytest.raises(ValueError, match="REPOSITORY: got .*, wanted https://github.com") as said:
+        build.configuration(address, "main")
+    assert "s3cret" not in str(said.value)
+
+
+@pytest.mark.parametrize("branch", ["", "a b", "a#1", "a?b", "-x", "/x", "x/", "a//b", "a..b", "a%20b", "ä", "a\n"])
+def test_a_branch_that_no_link_can_name_is_refused(branch):
+    with pytest.raises(ValueError, match=re.escape(f"BRANCH: got {branch!r}, wanted letters, digits")):
+        build.configuration("https://github.com/someone/book", branch)
+
+
+def test_a_branch_with_folders_is_refused_on_bitbucket():
+    with pytest.raises(ValueError, match="BRANCH: got 'a/b', wanted one without /"):
+        build.configuration("https://bitbucket.org/someone/book", "a/b")
+
+
+@pytest.mark.parametrize(("site", "home"), [
+    ("https://book.example.org", "https://book.example.org/"),
+    ("https://book.example.org/", "https://book.example.org/"),
+    ("https://someone.github.io/some.book", "https://someone.github.io/some.book/"),
+    ("http://book.example.org/a/b/", "http://book.example.org/a/b/"),
+])
+def test_the_published_address_is_the_one_given(site, home):
+    for repository in ("", "https://github.com/someone/book", "https://gitlab.com/someone/book"):
+        assert build.configuration(repository, "main", site=site)["html"]["baseurl"] == home
+
+
+@pytest.mark.parametrize("site", [
+    "book.example.org", "ftp://book.example.org/", "https://", "https:///book", "https://u:p@book.example.org/",
+    "https://book.example.org/?a=b", "https://book.example.org/#top", "https://book.example.org//a", "https://a b.org/",
+    "https://book.example.org/index page/", "/book/",
+])
+def test_bad_site_is_one_clear_error(site):
+    command = [sys.executable, ROOT / "tools/build.py", "--site", site]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == f"SITE: got {site!r}, wanted https://HOST/PATH/\n"
 
 
 FAULTS = {

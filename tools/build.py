@@ -1,6 +1,6 @@
 """Render the book, check the result, print its address.
 
-    python tools/build.py [--repository https://HOST/OWNER/NAME] [--branch main]
+    python tools/build.py [--repository https://HOST/OWNER/NAME] [--branch main] [--site https://HOST/PATH/]
 
 After a success, a build reads only the pages that changed, and those that show numbers of others. It is a fresh one
 after a failure, or when something changed that other pages may show: settings, styles, tools, a title, a label.
@@ -19,8 +19,16 @@ import yaml
 import guard
 
 ROOT = Path(__file__).resolve().parent.parent
-# The hosts are those the theme has buttons for.
-REPOSITORY = re.compile(r"https://[\w.-]*(?:github|gitlab|bitbucket)[\w.-]*/[\w.-]+/[\w.-]+")
+NAME = r"[\w.-]*\w[\w.-]*"
+# What an address looks like at the hosts that the theme has buttons for.
+REST = r"[\w-]*\.[\w.-]+(?::\d+)?"
+HOSTS = {"github": rf"github{REST}/{NAME}/{NAME}", "gitlab": rf"gitlab{REST}/{NAME}(?:/{NAME})+",
+         "bitbucket": rf"bitbucket\.org/{NAME}/{NAME}"}
+FORMS = ("https://github.com/OWNER/NAME, https://gitlab.com/GROUP/NAME, https://bitbucket.org/OWNER/NAME, "
+         "or one of the first two on a host of your own whose name starts with github or gitlab")
+BINDER = rf"https://(?:github|gitlab)\.com/{NAME}/{NAME}"  # mybinder.org reaches no private host, the theme no subgroup
+BRANCH = r"\w[\w.-]*(?:/\w[\w.-]*)*"
+SITE = r"https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/[\w.~%-]+)*/?"  # http: GitHub Pages, until a certificate is there
 JUPYTER_BOOK = """
 import functools, importlib.metadata, sys
 sys.modules["rfc3987_syntax"] = None  # jsonschema would compile its grammar of addresses: 1.3 s
@@ -34,28 +42,53 @@ TEXTS = {".css", ".html", ".js", ".json", ".py", ".svg", ".txt"}  # ours, among 
 NOISE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def configuration(repository: str, branch: str, root: Path = ROOT) -> dict:
-    """The book's configuration, with the buttons of a repository where one is given.
+def place(repository: str) -> tuple[str, str]:
+    """The kind of host that a repository lies on, and its address without what people paste along.
 
     Raises
     ------
-    ValueError                   if the repository is no address https://HOST/OWNER/NAME of a known kind of host
+    ValueError                   if the address has none of FORMS; a token in it is not repeated
+    """
+    scheme, _, rest = repository.partition("://")
+    host, _, path = rest.partition("/")
+    address = f"{host.lower().removeprefix('www.')}/{path.rstrip('/').removesuffix('.git')}"
+    for kind, form in HOSTS.items():
+        if scheme.lower() == "https" and re.fullmatch(form, address, re.ASCII):
+            return kind, f"https://{address}"
+    shown = re.sub(r"//.*@", "//…@", repository).partition("?")[0]
+    raise ValueError(f"REPOSITORY: got {shown!r}, wanted {FORMS}")
+
+
+def configuration(repository: str, branch: str, root: Path = ROOT, site: str = "") -> dict:
+    """The book's configuration, with the buttons of a repository and the published address where they are given.
+
+    Raises
+    ------
+    ValueError                   if one of them is nothing that links can be made of
     """
     config = yaml.load(guard.read_text(root / "_config.yml"), guard.UniqueKeys)
+    html, sphinx = config.setdefault("html", {}), config["sphinx"]["config"]
     # No draft, no export like cnn.html, nothing hidden beside the pages: Sphinx would take each for a page.
-    config["sphinx"]["config"]["include_patterns"] = [p.relative_to(root).as_posix() for p in guard.sources(root)]
+    sphinx["include_patterns"] = [p.relative_to(root).as_posix() for p in guard.sources(root)]
+    if site:
+        if not re.fullmatch(SITE, site, re.ASCII):
+            raise ValueError(f"SITE: got {site!r}, wanted https://HOST/PATH/")
+        html["baseurl"] = site.rstrip("/") + "/"
     if not repository:
         return config
-    url = repository.rstrip("/").removesuffix(".git")
-    if not REPOSITORY.fullmatch(url):
-        wanted = "https://HOST/OWNER/NAME on GitHub, GitLab or Bitbucket"
-        raise ValueError(f"REPOSITORY: got {repository!r}, wanted {wanted}")
+    kind, url = place(repository)
+    if not re.fullmatch(BRANCH, branch, re.ASCII) or ".." in branch:
+        raise ValueError(f"BRANCH: got {branch!r}, wanted letters, digits, and . _ - / between them")
+    if kind == "bitbucket" and "/" in branch:
+        raise ValueError(f"BRANCH: got {branch!r}, wanted one without /, which Bitbucket takes for a folder")
     config["repository"] = {"url": url, "branch": branch, "path_to_book": ""}
-    config["html"] = {**config.get("html", {}), "use_repository_button": True, "use_issues_button": True,
-                      "use_edit_page_button": True}
-    if pages := re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", url):
-        config["html"]["baseurl"] = f"https://{pages[1].lower()}.github.io/{pages[2]}/"
-    config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
+    sphinx["html_theme_options"]["repository_provider"] = kind
+    html |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": kind != "bitbucket"}
+    if pages := re.fullmatch(r"https://github\.com/(.+)/(.+)", url):
+        home = f"{pages[1].lower()}.github.io"
+        html.setdefault("baseurl", f"https://{home}/" + ("" if pages[2].lower() == home else f"{pages[2]}/"))
+    if re.fullmatch(BINDER, url, re.ASCII):
+        config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
     return config
 
 
@@ -72,9 +105,9 @@ def shape(settings: str, root: Path = ROOT) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def render(repository: str = "", branch: str = "main", root: Path = ROOT) -> list[str]:
+def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
     """Build the book at `root` into `root/_build/html`; the warnings and errors of Jupyter Book."""
-    settings = yaml.safe_dump(configuration(repository, branch, root))
+    settings = yaml.safe_dump(configuration(repository, branch, root, site))
     out, now = root / "_build", shape(settings, root)
     stamp = out / "shape"
     fresh = not stamp.exists() or stamp.read_text() != now
@@ -95,18 +128,19 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT) -> lis
     return [line for line in lines if re.search("WARNING|ERROR|Error", line)] or lines[-20:]
 
 
-def build(repository: str = "", branch: str = "main", root: Path = ROOT) -> list[str]:
+def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
     """Render the book and let the guard look at it; what is wrong, one line each."""
-    return guard.yaml_complaints(root) or render(repository, branch, root) or guard.complaints(root)
+    return guard.yaml_complaints(root) or render(repository, branch, root, site) or guard.complaints(root)
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--repository", default="")
     ap.add_argument("--branch", default="main")
+    ap.add_argument("--site", default="", help="where the book is published")
     args = ap.parse_args()
     try:
-        found = build(args.repository, args.branch)
+        found = build(args.repository, args.branch, site=args.site)
     except ValueError as e:
         sys.exit(str(e))
     if found:

@@ -63,7 +63,8 @@ LINK = re.compile(r'(<a class="reference internal" href="([^"#]+)[^"]*")(><span 
 FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")
 # What the theme says to screen readers and should not: names that hide the visible text, a region without a name, a
 # role that is no more.
-MEND = {' aria-label="Toggle hidden content"': "",
+MEND = {' data-theme="auto">': ' data-theme="light">',  # what is shown without scripts
+        ' aria-label="Toggle hidden content"': "",
         ' role="doc-biblioentry"': ' role="listitem"',
         'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"':
             'search-button-field search-button__button pst-js-only"',
@@ -109,7 +110,8 @@ def formula(translator, node, display: bool) -> str:
     said = app.katex.render(re.sub(r"\\(begin|end)\{(align|gather)\*?\}", r"\\\1{\2ed}", tex), display)
     if "error" in said:
         log.warning("formula %r: %s", tex, said["error"], location=node)
-    return f"<!--k-->{said.get('html', '')}<!--/k-->"
+    html = said.get("html", "").replace("<span ", '<span translate="no" ', 1)
+    return f"<!--k-->{html}<!--/k-->"
 
 
 def visit_math(translator, node):
@@ -167,7 +169,7 @@ def number_links(app, pagename: str, body: str) -> str:
 # The page's head
 
 # A script with such a word in its name or text is left out unless its page has what follows, None: from all pages.
-NEEDED = {"design-tabs": "sd-tab", "toggle": "toggle|dropdown", "copybutton": "highlight", "clipboard": "highlight",
+NEEDED = {"design-tabs": "sd-tab", "copybutton": "highlight", "clipboard": "highlight",
           "explore": 'class="explore"', "kernel-editor": "<kernel-editor", "receptive-field": "<receptive-field",
           "mathjax": None, "options.pagename": None, "options.search": None}
 
@@ -195,9 +197,8 @@ def on_page(app, pagename, template, context, doctree):
         body = number_links(app, pagename, PLAIN.sub(r"\1", frames_to_files(app, context)))
         context["body"] = SCROLLS.sub(r'\g<0> tabindex="0"', body)
     context["fonts"] = [f"_static/{font}.woff2" for font, sign in FONTS.items() if re.search(sign, body)]
-    context["description"] = context.get("descriptions", {}).get(pagename.rpartition("/")[2], context.get("title", ""))
-    card = "_static/social_card.png"
-    context["card"] = app.config.html_baseurl + card if app.config.html_baseurl else context["pathto"](card, 1)
+    page = app.config.root_doc if pagename == "index" else pagename  # index.html forwards to the first page
+    context["description"] = context.get("descriptions", {}).get(page.rpartition("/")[2], context.get("title", ""))
 
 
 # When the book is built again

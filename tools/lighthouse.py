@@ -28,7 +28,7 @@ AUDITS = {"first paint (s)": ("first-contentful-paint", 1e-3), "largest paint (s
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """A static server as the public ones are: with gzip for text, connections kept open, and a lifetime for caches."""
+    """A static server as the public ones are: gzip, connections kept open, a lifetime for caches, any origin, 404.html."""
 
     protocol_version = "HTTP/1.1"
 
@@ -40,14 +40,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         return path.read_bytes()
 
     def do_GET(self):
-        path = Path(self.translate_path(self.path))
+        path, status = Path(self.translate_path(self.path)), 200
         if not path.is_file():
-            return self.send_error(404)
+            path, status = Path(self.directory, "404.html"), 404
         data, kind = self.body(path), self.guess_type(str(path))
-        headers = {"Content-Type": kind, "Cache-Control": "max-age=600"}
+        headers = {"Content-Type": kind, "Cache-Control": "max-age=600", "Access-Control-Allow-Origin": "*"}
         if any(word in kind for word in ("text", "javascript", "json", "svg")):
             data, headers["Content-Encoding"] = gzip.compress(data, 6), "gzip"
-        self.send_response(200)
+        self.send_response(status)
         for key, value in {**headers, "Content-Length": len(data)}.items():
             self.send_header(key, str(value))
         self.end_headers()

@@ -1,0 +1,320 @@
+"""What machines take from the pages: search, clipboard, translators, folds; and browsers that forbid or ask for less."""
+import json
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+from playwright.sync_api import expect
+from test_pages import PAGES, go, visiting
+
+import light
+import text
+
+
+def searched(visit, site, words, path=""):
+    """The hits of a search, after the last excerpt came."""
+    visit.tab.goto(f"{path or site.url}search.html?q={words}")
+    expect(visit.tab.locator("#search-results > h2")).to_have_text("Search Results", timeout=30_000)
+    hits = visit.tab.locator(".search li")
+    expect(visit.tab.locator(".search li .context")).to_have_count(hits.count())
+    return hits
+
+
+# Search
+
+@pytest.fixture(scope="module")
+def katex():
+    started = light.Katex()
+    yield started
+    started.node.stdin.close()
+    started.node.wait()
+
+
+@pytest.mark.parametrize(("tex", "said"), [
+    (r"\hat x = \frac{a + b}{2}", "x̂ = (a + b)/2"), (r"r(\hat x) = \lVert K\hat x - y^\delta\rVert^2", "r(x̂) = ∥Kx̂ − y^δ∥^2"),
+    (r"\sum_{i=1}^n s_i^2", "∑_(i = 1)^n s_i^2"), (r"x \in \mathbb{R}^n", "x ∈ R^n"), (r"\sqrt{n/9} < 10^{-3}", "√(n/9) &lt; 10^(−3)"),
+    (r"x^k_{j}, \tilde x, f'", "x_j^k,x̃,f′"), (r"\tfrac12 \lVert x\rVert", "1/2∥x∥"),
+])
+def test_formula_is_said_in_a_line(katex, tex, said):
+    assert text.spoken(katex.render(tex, False)["html"]) == said
+
+
+def test_every_word_is_in_the_search(site):
+    """What the reader's side makes of a text, the index holds, and each number that a cell gave to the prose."""
+    index = json.loads((site.folder / "searchindex.js").read_text(encoding="utf-8")[len("Search.setIndex("):-1])
+    pages = [index["docnames"][k] for k in range(len(index["docnames"]))]
+    lost, numbers = [], 0
+    for k, page in enumerate(pages):
+        soup = BeautifulSoup((site.folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+        for pasted in soup.select("article .pasted-text"):
+            for number in re.findall(r"\d[\d.]*\d|\d", pasted.text):
+                numbers += 1
+                holders = [index[kind].get(number, []) for kind in ("terms", "titleterms")]
+                if not any(k in held if isinstance(held, list) else k == held for held in holders):
+                    lost.append(f"{page}: {number}")
+    assert numbers > 300
+    assert lost == []
+
+
+def test_both_sides_split_alike(browser, site):
+    told = (site.folder / "_static/search-texts.js").read_text(encoding="utf-8")
+    texts = json.loads(told[told.index("{"):told.rindex("}") + 1])
+    with visiting(browser, site) as visit:
+        visit.tab.goto(f"{site.url}search.html")
+        for page, words in visit.tab.evaluate("texts => Object.entries(texts).map(([p, t]) => [p, splitQuery(t)])", texts):
+            assert words == text.Words._word_re.findall(texts[page]), page
+
+
+@pytest.mark.parametrize(("words", "page", "seen"), [
+    ("0.03", "convolutions", "0.03"), ("12.5", "output_constraints", "12.5"), ("1.91", "limits", "1.9"), ("13 %25", "summary", "13"),
+    ("-0.2", "cnn", "0.2"), ("32,270", "mri", "32,270"), ("5234", "claims", ""), ("10⁻⁶", "convolutions", "10⁻⁶"),
+])
+def test_numbers_are_found(browser, site, words, page, seen):
+    with visiting(browser, site) as visit:
+        hits = searched(visit, site, words)
+        found = {hit.locator("a").get_attribute("href"): hit.locator(".context").inner_text() for hit in hits.all()}
+        found = [context for href, context in found.items() if f"{page}.html" in href]
+        assert found and seen in found[0]
+        assert visit.wrong == []
+
+
+@pytest.mark.parametrize("words", ["null space", "residual", "noise", "gradient"])
+def test_excerpts_show_a_formula_once(browser, site, words):
+    with visiting(browser, site) as visit:
+        contexts = searched(visit, site, words).locator(".context").all_inner_texts()
+        assert contexts and not [c for c in contexts if re.search(r"\\[a-zA-Z]{2,}|Show code cell", c)]
+        marked = visit.tab.locator(".search li .context .highlighted")
+        assert marked.count() >= len(contexts)
+
+
+def test_search_works_from_a_folder(browser, site):
+    with visiting(browser, site, cut_off=False) as visit:
+        hits = searched(visit, site, "null space", path=f"{site.folder.as_uri()}/")
+        assert hits.count() > 2 and all("null" in said.lower() for said in hits.all_inner_texts())
+        assert visit.wrong == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_magnifier_leaves_the_words_alone(browser, site, width):
+    with visiting(browser, site, width) as visit:
+        for page, form in (("search", ".bd-search-container form"), ("chapters/intro", "dialog[open] form")):
+            go(visit, site, page)
+            visit.tab.keyboard.press("Control+k")
+            icon, field = visit.tab.locator(f"{form} i").bounding_box(), visit.tab.locator(f"{form} input")
+            start = field.bounding_box()["x"] + field.evaluate("f => parseFloat(getComputedStyle(f).paddingLeft)")
+            assert icon["x"] + icon["width"] <= start, form
+
+
+def test_nothing_of_a_search_stays_behind(browser, site):
+    with visiting(browser, site) as visit:
+        searched(visit, site, "null space")
+        go(visit, site, "chapters/cnn")
+        assert visit.tab.locator(".highlight-link, .highlighted").count() == 0
+
+
+# Folds
+
+def test_a_hit_in_a_fold_is_seen(browser, site):
+    with visiting(browser, site) as visit:
+        searched(visit, site, "disjoint").locator("a").first.click()
+        marked = visit.tab.locator("article .highlighted")
+        expect(marked.first).to_be_in_viewport()
+        assert all(mark.is_visible() for mark in marked.all()) and marked.count() > 1
+        assert "highlight" not in visit.tab.url
+        assert visit.wrong == []
+
+
+def test_every_fold_is_native(site):
+    """A browser's own find opens <details>, and nothing that a script hides."""
+    folds = 0
+    for page in PAGES:
+        soup = BeautifulSoup((site.folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+        for fold in soup.select(".dropdown.admonition, .toggle, .hide"):
+            assert fold.name == "details" and fold.summary and not fold.summary.find("div"), f"{page}: {fold.get('id')}"
+            folds += 1
+    assert folds > 100
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_link_into_a_fold_opens_it(browser, site, scripts):
+    page = "chapters/cnn.html"
+    inside = '<details class="solution'
+    site.put[page] = re.sub(r"(<details class=\"solution.*?</summary>)", r'\1<p id="inside">in</p>',
+                            (site.folder / page).read_text(encoding="utf-8"), count=1, flags=re.S).encode()
+    assert inside.encode() in site.put[page] and b'id="inside"' in site.put[page]
+    try:
+        with visiting(browser, site, java_script_enabled=scripts) as visit:
+            visit.tab.goto(f"{site.url}{page}#inside")
+            expect(visit.tab.locator("#inside")).to_be_in_viewport()
+    finally:
+        site.put.clear()
+
+
+def test_folds_are_open_on_paper(browser, site):
+    with visiting(browser, site) as visit:
+        go(visit, site, "chapters/cnn")
+        answer = visit.tab.locator("details.solution section, div.solution section").first
+        assert not answer.is_visible()
+        visit.tab.emulate_media(media="print")
+        assert answer.evaluate("e => e.getBoundingClientRect().height") > 20
+
+
+# Copy, translation, direction
+
+def copied(tab, how):
+    """What a textarea gets when the selection that a script makes is copied and pasted."""
+    tab.evaluate(f"""() => {{
+      const range = document.createRange(), selection = getSelection(), article = document.querySelector("article");
+      const paragraph = [...article.querySelectorAll("p")].find(p => p.querySelectorAll(".katex").length > 1);
+      const display = article.querySelector("div.math");
+      ({how})(range, paragraph, display);
+      selection.removeAllRanges();
+      selection.addRange(range);
+    }}""")
+    tab.keyboard.press("Control+c")
+    tab.evaluate("""() => {
+      document.body.insertAdjacentHTML("afterbegin",
+        '<div style="position: fixed; top: 0; z-index: 9999"><textarea id="plain"></textarea><div id="rich" contenteditable>-</div></div>');
+      document.querySelector("#plain").focus();
+    }""")
+    tab.keyboard.press("Control+v")
+    tab.locator("#rich").focus()
+    tab.keyboard.press("Control+v")
+    return tab.locator("#plain").input_value(), tab.locator("#rich").evaluate("e => e.textContent")
+
+
+COPIES = {
+    "a paragraph": "(range, paragraph) => range.selectNodeContents(paragraph)",
+    "a display": "(range, _, display) => range.selectNode(display)",
+    "from within a formula": """(range, paragraph) => {
+      range.setStart(paragraph.querySelector(".katex-html").lastElementChild, 0); range.setEndAfter(paragraph.lastChild); }""",
+    "to within a formula": """(range, paragraph) => {
+      range.setStart(paragraph, 0); range.setEnd([...paragraph.querySelectorAll(".katex-html")].at(-1).lastElementChild, 1); }""",
+    "within one formula": """(range, paragraph) => {
+      const part = paragraph.querySelector(".katex-html .mord"); range.selectNodeContents(part); }""",
+    "from a paragraph over a display": """(range, _, display) => {
+      range.setStartBefore(display.previousElementSibling); range.setEndAfter(display.nextElementSibling); }""",
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_formula_is_copied_as_its_tex(browser, site, how):
+    with visiting(browser, site) as visit:
+        go(visit, site, "chapters/data_consistency")
+        for said in copied(visit.tab, COPIES[how]):
+            assert re.search(r"\$[^$]+\$", said), said
+            outside = re.sub(r"\$\$.*?\$\$|\$.*?\$", "", said, flags=re.S)
+            assert not re.search(r"\\[a-z]+|[\u200b#\u0302]|∥|\n\s*\S\s*\n", outside), said
+            assert (said.count("$$") == 2) == ("display" in how)
+        assert visit.wrong == []
+
+
+def test_copying_without_a_formula_is_left_to_the_browser(browser, site):
+    with visiting(browser, site) as visit:
+        go(visit, site, "chapters/data_consistency")
+        first = visit.tab.locator("article h1").evaluate("h => h.firstChild.textContent + h.childNodes[1].textContent")
+        plain, _ = copied(visit.tab, "range => range.selectNodeContents(document.querySelector('article h1'))")
+        assert first in plain
+
+
+@pytest.mark.parametrize("page", ["chapters/notation", "chapters/cnn", "chapters/data_consistency"])
+def test_translators_leave_formulas_and_code_alone(site, page):
+    soup = BeautifulSoup((site.folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+    parts = soup.select("article .katex, article pre, article code")
+    assert len(parts) > 20
+    assert not [part for part in parts if not part.find_parent(translate="no", class_="") and part.get("translate") != "no"
+                and "notranslate" not in part.get("class", []) and not part.find_parent(class_="notranslate")
+                and not part.find_parent(translate="no")]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("page", ["chapters/convolutions", "chapters/receptive_field", "chapters/claims", "chapters/notation"])
+def test_direction_of_formulas_and_code(browser, site, page, width):
+    with visiting(browser, site, width) as visit:
+        go(visit, site, page)
+        visit.tab.evaluate("document.documentElement.dir = 'rtl'")
+        wrong = visit.tab.evaluate("""[...document.querySelectorAll(
+          "article :is(.katex, pre, code, .explore-frame, .live-kernel, input[type=range])")]
+          .filter(e => getComputedStyle(e).direction != "ltr" || getComputedStyle(e).unicodeBidi != "isolate").length""")
+        assert wrong == 0
+        assert visit.tab.evaluate("[...document.querySelectorAll('article pre')].filter(e => getComputedStyle(e).textAlign != 'left').length") == 0
+        visit.tab.evaluate("scrollBy(-3000, 0)")
+        assert visit.tab.evaluate("[scrollX, Math.max(0, document.documentElement.scrollWidth - innerWidth)]") == [0, 0]
+        if page.endswith("convolutions"):
+            weights = [box.bounding_box() for box in visit.tab.locator("kernel-editor [name=weight]").all()]
+            assert weights[0]["x"] < weights[1]["x"] < weights[2]["x"]
+            slider = visit.tab.locator("figure.explore input[type=range]").first
+            slider.press("Home")
+            slider.press("ArrowRight")
+            assert slider.input_value() == "1"
+
+
+# Browsers that forbid
+
+FORBID = """
+for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("forbidden", "SecurityError"); } });
+Object.defineProperty(document, "cookie", { get() { throw new DOMException("forbidden", "SecurityError"); } });
+history.replaceState = () => { throw new DOMException("forbidden", "SecurityError"); };
+Object.defineProperty(navigator, "clipboard", { value: undefined });
+"""
+
+
+@pytest.fixture(params=["storage forbidden", "a sandboxed frame"])
+def narrowed(request, browser, site):
+    """A visit, and the frame that shows pages of the book, in which `go(page)` opens one."""
+    with visiting(browser, site) as visit:
+        if request.param == "storage forbidden":
+            visit.tab.add_init_script(FORBID)
+            frame = visit.tab.main_frame
+        else:
+            visit.tab.set_content('<iframe sandbox="allow-scripts" name="book" style="width: 100%; height: 850px"></iframe>')
+            frame = visit.tab.frame("book")
+        yield visit, frame
+
+
+def test_all_works_and_nothing_is_remembered(narrowed, site):
+    visit, frame = narrowed
+    frame.goto(f"{site.url}chapters/convolutions.html", wait_until="networkidle")
+    root = frame.locator("html")
+    expect(root).to_have_attribute("data-theme", "light")
+    frame.locator(".theme-switch-button").click()
+    expect(root).to_have_attribute("data-theme", "dark")
+
+    figure = frame.locator("figure.explore").first
+    before = figure.locator("img").evaluate("i => i.style.translate")
+    figure.locator("input").first.press("End")
+    assert figure.locator("img").evaluate("i => i.style.translate") != before
+    frame.locator("kernel-editor [name=preset]").select_option("identity")
+    expect(frame.locator("kernel-editor .live-said")).to_contain_text("sum to 1")
+    copy = frame.locator("button.copybtn").first
+    copy.evaluate("b => b.scrollIntoView({ block: 'center' })")
+    copy.click(force=True)
+    expect(copy).to_have_class(re.compile("success"))
+
+    frame.goto(f"{site.url}chapters/receptive_field.html", wait_until="networkidle")
+    expect(root).to_have_attribute("data-theme", "light")
+    frame.locator("receptive-field-builder .live-add").click()
+    expect(frame.locator("receptive-field-builder tbody tr")).to_have_count(4)
+    for opened in ("the button", "Ctrl+K"):
+        if opened == "Ctrl+K":
+            frame.locator("body").press("Control+k")
+        else:
+            frame.locator(".search-button-field").click()
+        field = frame.locator("dialog[open] input[name=q]")
+        field.fill("null space")
+        if opened == "the button":
+            frame.locator("body").press("Escape")
+    field.press("Enter")
+    expect(frame.locator("#search-results > h2")).to_have_text("Search Results")
+    expect(frame.locator(".search .context .highlighted").first).to_be_visible()
+    frame.locator(".search a").first.click()
+    expect(frame.locator("article .highlighted").first).to_be_visible()
+    assert visit.wrong == []
+
+
+@pytest.mark.parametrize("page", ["chapters/intro", "chapters/limits", "search"])
+def test_a_folder_is_as_good_as_a_server(browser, site, page):
+    with visiting(browser, site, cut_off=False) as visit:
+        visit.tab.goto(f"{site.folder.as_uri()}/{page}.html", wait_until="networkidle")
+        assert visit.wrong == []

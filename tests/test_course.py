@@ -19,7 +19,10 @@ import skimage.metrics
 import tifffile
 import torch
 from bs4 import BeautifulSoup
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import print_figure
 from ipywidgets.widgets.widget import _instances
+from matplotlib.colors import ListedColormap
 from PIL import Image, PngImagePlugin
 from scipy import ndimage
 from torch import nn
@@ -626,6 +629,57 @@ def test_draw_image_keeps_the_stated_window():
     assert artist.get_clim() == (-1, 2) and artist.get_array().shape == (5, 5)
 
 
+MAGENTA = ListedColormap(["magenta"])
+
+
+def pictured(seed):
+    """A figure of lines, an image, a colour bar, an image cut by its axes, and cells; all intensities are magenta."""
+    shapes = np.random.default_rng(seed)
+    figure, axes = plt.subplots(2, 2, figsize=shapes.uniform(4, 8, 2), layout="constrained" if seed % 2 else None)
+    bar = figure.colorbar(axes[0, 0].imshow(np.eye(7), cmap=MAGENTA), ax=axes[0, 0], shrink=0.8, label="level")
+    axes[0, 1].plot([1, 2])
+    axes[1, 0].imshow(np.eye(9), cmap=MAGENTA, extent=(0, 3, 0, 2), aspect="auto")
+    axes[1, 0].set_xlim(-1, 2.5)
+    axes[1, 1].pcolormesh(shapes.random((5, 6)), cmap=MAGENTA)
+    for ax in [*axes.flat, bar.ax]:
+        ax.set(xticks=[], yticks=[], ylabel="a label beside")
+        ax.spines[:].set_visible(False)
+        ax.grid(False)
+    return figure
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_stored_figure_says_where_its_pictures_lie(seed):
+    course.set_style()
+    formatter = InteractiveShell.instance().display_formatter.formatters["image/png"]
+    stored = Image.open(io.BytesIO(base64.b64decode(formatter(pictured(seed)))))
+    plain = Image.open(io.BytesIO(print_figure(pictured(seed))))
+    assert np.array_equal(stored.convert("RGB"), plain.convert("RGB")) and "Software" not in stored.info
+    red, green, blue = np.moveaxis(np.asarray(stored.convert("RGB"), dtype=int), 2, 0)
+    marked = np.zeros(red.shape, dtype=bool)
+    for box in stored.info["pictures"].split(", "):
+        left, top, right, bottom = (round(float(side) * n) for side, n in zip(box.split(), 2 * stored.size))
+        marked[top:bottom, left:right] = True
+    assert np.array_equal(marked, (red > 250) & (green < 5) & (blue > 250))
+    assert stored.info["pictures"].count(",") == 3
+    plt.close("all")
+
+
+def test_a_figure_without_intensities_says_so():
+    course.set_style()
+    figure, ax = plt.subplots()
+    ax.plot([1, 2])
+    ax.imshow(np.eye(3)).set_visible(False)
+    assert Image.open(io.BytesIO(course.figures.png(figure))).info["pictures"] == ""
+    assert course.figures.png(plt.figure()) is None
+    plt.close("all")
+
+
+def test_boxes_that_overlap_become_one():
+    boxes = [(0, 0, 0.2, 0.2), (0.3, 0, 0.5, 0.2), (0.5, 0, 0.6, 0.2), (0.1, 0.1, 0.4, 0.4)]
+    assert course.figures.hulls(boxes) == "0 0 0.5 0.4, 0.5 0 0.6 0.2"
+
+
 # Explorables
 
 def explored(monkeypatch, draw, **parameters):
@@ -648,9 +702,12 @@ def test_explore_stores_every_frame_without_loss(monkeypatch):
     strip = np.asarray(Image.open(io.BytesIO(base64.b64decode(figure.img["src"].partition(",")[2]))).convert("L"))
     assert figure["data-shape"] == "5 1" and strip.shape == (20, 6)
     assert (strip.reshape(5, 24) == np.array([[51 * i] for i in range(5)])).all()
-    assert figure.img["style"] == "width: 100%; translate: 0% -60%"
+    assert figure.img["style"].endswith("margin: -200% 0 -66.6667% 0%")  # of a frame's width, 3:2
     assert json.loads(figure["data-said"])[3] == figure.select_one(".explore-said").text == "level 0.6"
     assert figure.output.text == "0.6" and figure.input["value"] == "3" and figure.label.span.text == "level"
+    assert figure.select_one(".explore-controls").has_attr("hidden"), "a control without a script is dead"
+    assert not figure.select("label output"), "two fields with one label"
+    assert figure["data-pictures"] == "0 0 1 1"
 
 
 def test_explore_lays_two_parameters_out_in_rows_and_columns(monkeypatch):
@@ -685,6 +742,18 @@ def test_explore_takes_figures(monkeypatch):
     before = plt.get_fignums()
     _, figure, _ = explored(monkeypatch, draw, height=[1, 2])
     assert (figure.img["width"], figure.img["height"]) == ("100", "100") and plt.get_fignums() == before
+    assert figure["data-pictures"] == ""
+
+
+def test_explore_says_where_the_pictures_of_all_frames_lie(monkeypatch):
+    def draw(left):
+        figure, ax = plt.subplots(figsize=(2, 1), dpi=50)
+        ax.set_position([left / 10, 0.2, 0.2, 0.6])
+        ax.imshow(np.eye(4), aspect="auto")
+        return figure
+
+    _, figure, _ = explored(monkeypatch, draw, left=[1, 2, 6])
+    assert figure["data-pictures"] == "0.1 0.2 0.4 0.8, 0.6 0.2 0.8 0.8"
 
 
 @pytest.mark.parametrize(("draw", "arguments", "error", "said"), [

@@ -47,6 +47,24 @@ def lab(tmp_path):
         server.wait(20)
 
 
+def test_before_a_run_one_frame_is_shown(browser, lab):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(120_000)
+    tab.goto(f"{lab}/lab/tree/{CHAPTER}.ipynb")
+    tab.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.content?.widgets?.length")
+    figure = tab.locator("figure.explore").first
+    while not figure.count():  # cells are rendered when they are near
+        tab.evaluate("""() => { const notebook = jupyterapp.shell.currentWidget.content;
+          return notebook.scrollToItem(notebook.widgets.length - 1); }""")
+    figure.scroll_into_view_if_needed()
+    tab.wait_for_function("f => f.querySelector('img').naturalWidth", arg=figure.element_handle())
+    frame, picture = figure.locator(".explore-frame").bounding_box(), figure.locator("img").bounding_box()
+    assert picture["height"] > 5 * frame["height"] and figure.bounding_box()["height"] < 600
+    assert figure.locator("input:visible, select:visible, output:visible").count() == 0
+    context.close()
+
+
 def test_a_moved_widget_draws_the_picture_anew(browser, lab):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()

@@ -17,8 +17,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 import guard
 
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.S)
-# What is no text of the page: links of headings, scripts, and the labels of folded code
-UNREAD = re.compile(r'<a class="headerlink".*?</a>|<(script|style)\b.*?</\1>'
+# What is no text of the page: links of headings, scripts, what stands on paper only, and the labels of folded code
+UNREAD = re.compile(r'<a class="headerlink".*?</a>|<(script|style)\b.*?</\1>|<ul class="explore-paper">.*?</ul>'
                     r'|<summary(?! class="admonition-title").*?</summary>', re.S)
 MATHML = re.compile(r"<math.*?</math>", re.S)
 SPACED = set("=≤≥<>≈≠→∈+−±×∗")

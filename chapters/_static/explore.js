@@ -4,16 +4,21 @@ for (const figure of document.querySelectorAll("figure.explore")) {
   const said = JSON.parse(figure.dataset.said);
   const controls = [...figure.querySelectorAll("input, select")];
   const picture = figure.querySelector("img"), sentence = figure.querySelector(".explore-said");
+  const size = name => Number(picture.getAttribute(name));  // of all frames
 
   const show = () => {
     const [row, column = 0] = controls.map(control => Number(control.value));
-    if (picture) picture.style.translate = `${-100 * column / columns}% ${-100 * row / rows}%`;
+    if (picture) {
+      const tall = 100 * (size("height") / rows) / (size("width") / columns);  // a frame, in % of its width
+      picture.style.margin = `${-tall * row}% 0 ${-tall * (rows - 1 - row)}% ${-100 * column}%`;
+    }
     if (sentence) sentence.textContent = said[row * columns + column];
     for (const control of controls.filter(control => control.dataset.values)) {
       const value = JSON.parse(control.dataset.values)[control.value];
-      control.nextElementSibling.textContent = value;
+      control.parentElement.nextElementSibling.textContent = value;
       control.setAttribute("aria-valuetext", value);
     }
   };
   for (const control of controls) control.addEventListener("input", show);
+  figure.querySelector(".explore-controls").hidden = false;
 }

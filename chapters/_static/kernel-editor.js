@@ -78,7 +78,7 @@ class KernelEditor extends HTMLElement {
       <label>Operation <select name="flip"><option value="">correlation (conv2d)</option>
         <option value="flip">convolution</option></select></label>
       <label>Padding <select name="padding">${options(Object.keys(PADDING))}</select></label>
-      <div class="live-pictures">${figure}<fieldset class="live-kernel"><legend>weights of the filter</legend>
+      <div class="live-pictures">${figure}<fieldset class="live-kernel" dir="ltr"><legend>weights of the filter</legend>
       ${[0, 1, 2, 3, 4, 5, 6, 7, 8].map(weight).join("")}
       <label>divided by <input type="number" name="divisor" step="any" min="1" max="999"></label></fieldset>${figure}</div>
       </form><p class="live-said" aria-live="polite"></p>`;

@@ -13,6 +13,8 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from PIL import Image
 
+from .figures import hulls, marked, png
+
 FRAMES, SIDE = 64, 16383  # the most frames of one figure; the most pixels that WebP allows along one side
 
 
@@ -20,9 +22,8 @@ def picture_of(drawn) -> tuple[Image.Image | None, str]:
     """What `draw` returned, as a picture and a sentence; TypeError if it is neither figure, image nor text."""
     picture, said = drawn if isinstance(drawn, tuple) else (None, drawn) if isinstance(drawn, str) else (drawn, "")
     if isinstance(picture, Figure):
-        picture.savefig(stream := io.BytesIO(), format="png", bbox_inches=None)
-        plt.close(picture)
-        picture = Image.open(stream).convert("RGB")
+        figure, picture = picture, Image.open(io.BytesIO(png(picture, bbox_inches=None))).convert("RGB")
+        plt.close(figure)
     elif hasattr(picture, "__array__"):
         grey = np.asarray(picture, dtype=float).squeeze().clip(0, 1)
         picture = Image.fromarray((255 * grey).round().astype(np.uint8)).convert("RGB")
@@ -51,7 +52,10 @@ def strip_of(pictures: list[Image.Image], columns: int) -> Image.Image:
 
 
 def page(frames: list, at: int, first: list[int], parameters: dict, caption: str, alt: str) -> str:
-    """The figure as HTML: a native control for each parameter, the frames in one lossless picture, the readouts."""
+    """The figure as HTML: a native control for each parameter, the frames in one lossless picture, the readouts.
+
+    It needs no script and no style sheet to show one frame. The controls are hidden until a script answers to them.
+    """
     escape = html.escape
     rows, columns = [*(len(values) for values in parameters.values()), 1][:2]
     controls = ""
@@ -61,25 +65,30 @@ def page(frames: list, at: int, first: list[int], parameters: dict, caption: str
             options = "".join(f'<option value="{i}"{" selected" * (i == k)}>{t}</option>' for i, t in enumerate(texts))
             control, output = f'<select autocomplete="off">{options}</select>', ""
         else:
-            control = (f'<input type="range" min="0" max="{len(values) - 1}" value="{k}" autocomplete="off" '
+            control = (f'<input type="range" dir="ltr" min="0" max="{len(values) - 1}" value="{k}" autocomplete="off" '
                        f"aria-valuetext=\"{texts[k]}\" data-values='{json.dumps(texts, ensure_ascii=False)}'>")
             output = f"<output>{texts[k]}</output>"
-        controls += f"<label><span>{escape(name.replace('_', ' '))}</span>{control}{output}</label>\n"
-    picture = ""
+        controls += f"<div><label><span>{escape(name.replace('_', ' '))}</span>{control}</label>{output}</div>\n"
+    picture = pictures = ""
     if frames[0][0]:
         w, h = frames[0][0].size
         strip_of([p for p, _ in frames], columns).save(stream := io.BytesIO(), "WEBP", lossless=True, quality=100)
         data = base64.b64encode(stream.getvalue()).decode()
-        shift = f"{-100 * (at % columns) / columns:g}% {-100 * (at // columns) / rows:g}%"
-        picture = (f'<div class="explore-frame" style="aspect-ratio: {w} / {h}; max-width: {w}px">'
+        (row, column), tall = divmod(at, columns), 100 * h / w
+        margin = f"{-tall * row:g}% 0 {-tall * (rows - 1 - row):g}% {-100 * column}%"  # all but one frame is outside
+        # inline-block: a browser that prints takes the frame for one piece, not for the height of all frames
+        picture = (f'<div class="explore-frame" dir="ltr" style="display: inline-block; vertical-align: top; '
+                   f'overflow: hidden; width: 100%; max-width: {w}px">'
                    f'<img src="data:image/webp;base64,{data}" alt="{escape(alt)}" loading="lazy" decoding="async" '
                    f'width="{w * columns}" height="{h * rows}" '
-                   f'style="width: {100 * columns}%; translate: {shift}"></div>\n')
+                   f'style="display: block; max-width: none; width: {100 * columns}%; margin: {margin}"></div>\n')
+        boxes = [box for p, _ in frames for box in marked(p)]
+        pictures = f' data-pictures="{hulls(boxes)}"'
     said = [text for _, text in frames]
     sentence = f'<p class="explore-said" aria-live="polite">{escape(said[at])}</p>\n' if any(said) else ""
     readouts = escape(json.dumps(said, ensure_ascii=False))
-    return (f'<figure class="explore" data-shape="{rows} {columns}" data-said="{readouts}">\n'
-            f'<div class="explore-controls">\n{controls}</div>\n{picture}{sentence}'
+    return (f'<figure class="explore" data-shape="{rows} {columns}" data-said="{readouts}"{pictures}>\n'
+            f'<div class="explore-controls" hidden="hidden">\n{controls}</div>\n{picture}{sentence}'
             f"<figcaption>{escape(caption)}</figcaption>\n</figure>")
 
 

@@ -59,3 +59,14 @@ def test_explorables_on_paper(browser, site, page):
             assert frame["loaded"] and abs(frame["tall"] - 1) < 0.02 and abs(frame["wide"] - 1) < 0.02, frame
             assert frame["alt"].startswith(re.match("[^:]+", text)[0]), (frame["alt"], text)
     tab.close()
+
+
+# Stored notebooks as files of their own
+
+def test_a_chapter_converts_to_a_script_with_its_prose(tmp_path):
+    path = ROOT / "chapters/cnn.ipynb"  # test_checks compares the metadata of all
+    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "script", "--output-dir", tmp_path, path], check=True,
+                   capture_output=True)
+    assert [written.name for written in tmp_path.iterdir()] == ["cnn.py"]
+    text = (tmp_path / "cnn.py").read_text(encoding="utf-8")
+    assert "\n# ## Recap" in text and "\nimport course" in text

@@ -24,7 +24,10 @@ import guard
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 600
-CLEAN_METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+CLEAN_METADATA = {  # the language for nbconvert, without the version that a kernel adds
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python",
+                      "nbconvert_exporter": "python"}}
 
 
 class ChapterError(Exception):

@@ -71,7 +71,7 @@ class KernelEditor extends HTMLElement {
     const pictures = options(Object.keys(PICTURES), name => PICTURES[name][0]);
     const weight = i => `<input type="number" name="weight" step="any" min="-99" max="99"
       aria-label="weight in row ${1 + Math.floor(i / 3)}, column ${1 + i % 3}">`;
-    const figure = "<figure><canvas role='img'></canvas><figcaption></figcaption></figure>";
+    const figure = "<figure><canvas role='img' aria-label='not drawn yet'></canvas><figcaption></figcaption></figure>";
     this.innerHTML = `<form class="live-controls" autocomplete="off">
       <label>Picture <select name="picture">${pictures}</select></label>
       <label>Filter <select name="preset">${options([...Object.keys(PRESETS), "own weights"])}</select></label>

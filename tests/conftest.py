@@ -1,15 +1,25 @@
 """What the tests of the rendered book share: the book, built once, a server that can replace a file, a real browser."""
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import build
+import engines
 import lighthouse
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "/some/path/"  # a book must work wherever it lies
+WATCH = b"""<script>
+window.seen = [];
+addEventListener("error", ({message, target}) => {  // Firefox fetches the next page, but none that it cannot keep
+  if (target.rel != "next") seen.push(message ?? `not loaded: ${target.src ?? target.href}`);
+}, true);
+addEventListener("unhandledrejection", e => seen.push(`rejected: ${e.reason}`));
+for (const kind of ["error", "warn"]) console[kind] = (...said) => seen.push(`console: ${said.join(" ")}`);
+</script>"""
 IGNORED = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
 
 
@@ -53,23 +63,63 @@ class Handler(lighthouse.Handler):
         return self.server.put.get(path.relative_to(self.directory).as_posix()) or super().body(path)
 
 
-@pytest.fixture(scope="session")
-def site(built):
-    """A server of the built book; `site.url` ends in a slash, `site.put` is {file: bytes to send in its place}."""
-    folder = built[0] / "_build/html"
-    server = lighthouse.serve(folder, Handler)
-    server.put, server.folder = {}, folder
+class Watched(Handler):
+    """A server that puts WATCH into its pages, lets nothing be cached, and keeps in `failed` what it could not send."""
+
+    def body(self, path):
+        data = super().body(path)
+        return data.replace(b"<head>", b"<head>" + WATCH, 1) if path.suffix == ".html" else data
+
+    def send_header(self, key, value):
+        super().send_header(key, "no-cache" if key == "Cache-Control" else value)
+
+    def send_error(self, code, *rest):
+        self.server.failed.append(f"{code} {self.path}")
+        super().send_error(code, *rest)
+
+
+@contextmanager
+def serving(folder, handler):
+    server = lighthouse.serve(folder, handler)
+    server.put, server.failed, server.folder = {}, [], folder
     server.url = f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
     yield server
     server.shutdown()
 
 
 @pytest.fixture(scope="session")
+def site(built):
+    """A server of the built book; `site.url` ends in a slash, `site.put` is {file: bytes to send in its place}."""
+    with serving(built[0] / "_build/html", Handler) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def watched(built):
+    """The same for browsers that do not tell what goes wrong: each page keeps it in its array `seen`."""
+    with serving(built[0] / "_build/html", Watched) as server:
+        yield server
+
+
+def lack(what, packages):
+    """Skip the test, and say what to install; where CI is set that is a failure."""
+    say = pytest.fail if os.environ.get("CI") else pytest.skip
+    say(f"no {what} on the path, so nothing was tried in it; on Debian: apt install {packages}")
+
+
+@pytest.fixture(scope="module", params=["firefox", "webkit"])
+def engine(request):
+    """The name of an engine beside Chromium that is installed."""
+    if packages := engines.missing(request.param):
+        lack(request.param, " ".join(packages))
+    return request.param
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Chromium. Without it the tests are skipped, and say how to install it; where CI is set that is a failure."""
     if not lighthouse.CHROMIUM:
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say("no chromium on the path, so nothing was tried in a browser; on Debian: apt install chromium")
+        lack("chromium", "chromium")
     from playwright.sync_api import sync_playwright
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]

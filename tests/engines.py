@@ -22,7 +22,8 @@ from selenium.webdriver.remote.command import Command
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 XVFB, DRIVER = shutil.which("Xvfb"), shutil.which("WebKitWebDriver")
-NEEDS = {"firefox": {"firefox-esr": FIREFOX}, "webkit": {"xvfb": XVFB, "webkit2gtk-driver": DRIVER}}  # Debian's packages
+# Per engine: Debian's packages, and where what each brings is found
+NEEDS = {"firefox": {"firefox-esr": FIREFOX}, "webkit": {"xvfb": XVFB, "webkit2gtk-driver": DRIVER}}
 HEIGHT = 900  # pixels of the window
 MARIONETTE = {
     Command.NEW_SESSION: "WebDriver:NewSession", Command.GET: "WebDriver:Navigate",
@@ -74,7 +75,8 @@ def firefox(dark: bool):
     options = webdriver.FirefoxOptions()
     prefs = {"marionette.port": 0, "layout.css.prefers-color-scheme.content-override": 0 if dark else 1,
              "ui.prefersReducedMotion": 1, "browser.shell.checkDefaultBrowser": False,
-             "datareporting.policy.dataSubmissionEnabled": False, "app.update.auto": False}
+             "datareporting.policy.dataSubmissionEnabled": False, "app.update.auto": False,
+             "browser.sessionhistory.max_total_viewers": 0}  # Back loads the page again
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         Path(profile, "user.js").write_text("".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n"
                                                     for k, v in prefs.items()))
@@ -102,6 +104,7 @@ def webkit(dark: bool):
         options = webdriver.WebKitGTKOptions()
         options.binary_location = glob("/usr/lib/*/webkit2gtk-4.*/MiniBrowser")[0]
         options.add_argument("--automation")
+        options.add_argument("--enable-page-cache=false")  # Back loads the page again
         driver = webdriver.WebKitGTK(options, webdriver.WebKitGTKService(DRIVER, env=env))
         try:
             yield driver

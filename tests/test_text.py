@@ -1,13 +1,16 @@
-"""What machines take from the pages: search, clipboard, translators, folds; and browsers that forbid or ask for less."""
+"""What machines take from the pages, their addresses, and browsers that forbid something or ask for less or more."""
 import json
 import re
-
-import pytest
-from bs4 import BeautifulSoup
-from playwright.sync_api import expect
-from test_pages import PAGES, go, visiting
+import shutil
 
 import light
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+from playwright.sync_api import expect
+from test_pages import AXE, PAGES, ROOT, go, visiting
+
+import build
 import text
 
 
@@ -31,8 +34,10 @@ def katex():
 
 
 @pytest.mark.parametrize(("tex", "said"), [
-    (r"\hat x = \frac{a + b}{2}", "x̂ = (a + b)/2"), (r"r(\hat x) = \lVert K\hat x - y^\delta\rVert^2", "r(x̂) = ∥Kx̂ − y^δ∥^2"),
-    (r"\sum_{i=1}^n s_i^2", "∑_(i = 1)^n s_i^2"), (r"x \in \mathbb{R}^n", "x ∈ R^n"), (r"\sqrt{n/9} < 10^{-3}", "√(n/9) &lt; 10^(−3)"),
+    (r"\hat x = \frac{a + b}{2}", "x̂ = (a + b)/2"),
+    (r"r(\hat x) = \lVert K\hat x - y^\delta\rVert^2", "r(x̂) = ∥Kx̂ − y^δ∥^2"),
+    (r"\sum_{i=1}^n s_i^2", "∑_(i = 1)^n s_i^2"), (r"x \in \mathbb{R}^n", "x ∈ R^n"),
+    (r"\sqrt{n/9} < 10^{-3}", "√(n/9) &lt; 10^(−3)"), (r"\min_{t \ge 0} f(t)", "min_(t ≥ 0) f(t)"),
     (r"x^k_{j}, \tilde x, f'", "x_j^k,x̃,f′"), (r"\tfrac12 \lVert x\rVert", "1/2∥x∥"),
 ])
 def test_formula_is_said_in_a_line(katex, tex, said):
@@ -61,13 +66,14 @@ def test_both_sides_split_alike(browser, site):
     texts = json.loads(told[told.index("{"):told.rindex("}") + 1])
     with visiting(browser, site) as visit:
         visit.tab.goto(f"{site.url}search.html")
-        for page, words in visit.tab.evaluate("texts => Object.entries(texts).map(([p, t]) => [p, splitQuery(t)])", texts):
-            assert words == text.Words._word_re.findall(texts[page]), page
+        split = visit.tab.evaluate("texts => Object.values(texts).map(splitQuery)", texts)
+        assert split == [text.Words._word_re.findall(said) for said in texts.values()]
 
 
 @pytest.mark.parametrize(("words", "page", "seen"), [
-    ("0.03", "convolutions", "0.03"), ("12.5", "output_constraints", "12.5"), ("1.91", "limits", "1.9"), ("13 %25", "summary", "13"),
-    ("-0.2", "cnn", "0.2"), ("32,270", "mri", "32,270"), ("5234", "claims", ""), ("10⁻⁶", "convolutions", "10⁻⁶"),
+    ("0.03", "convolutions", "0.03"), ("12.5", "output_constraints", "12.5"), ("1.91", "limits", "1.9"),
+    ("13 %25", "summary", "13"), ("-0.2", "cnn", "0.2"), ("32,270", "mri", "32,270"), ("5234", "claims", ""),
+    ("10⁻⁶", "convolutions", "10⁻⁶"),
 ])
 def test_numbers_are_found(browser, site, words, page, seen):
     with visiting(browser, site) as visit:
@@ -172,14 +178,11 @@ def copied(tab, how):
       selection.addRange(range);
     }}""")
     tab.keyboard.press("Control+c")
-    tab.evaluate("""() => {
-      document.body.insertAdjacentHTML("afterbegin",
-        '<div style="position: fixed; top: 0; z-index: 9999"><textarea id="plain"></textarea><div id="rich" contenteditable>-</div></div>');
-      document.querySelector("#plain").focus();
-    }""")
-    tab.keyboard.press("Control+v")
-    tab.locator("#rich").focus()
-    tab.keyboard.press("Control+v")
+    tab.evaluate("""document.body.insertAdjacentHTML("afterbegin", `<div style="position: fixed; top: 0; z-index: 9999">
+      <textarea id="plain"></textarea><div id="rich" contenteditable>-</div></div>`)""")
+    for place in ("#plain", "#rich"):
+        tab.locator(place).focus()
+        tab.keyboard.press("Control+v")
     return tab.locator("#plain").input_value(), tab.locator("#rich").evaluate("e => e.textContent")
 
 
@@ -187,9 +190,11 @@ COPIES = {
     "a paragraph": "(range, paragraph) => range.selectNodeContents(paragraph)",
     "a display": "(range, _, display) => range.selectNode(display)",
     "from within a formula": """(range, paragraph) => {
-      range.setStart(paragraph.querySelector(".katex-html").lastElementChild, 0); range.setEndAfter(paragraph.lastChild); }""",
+      range.setStart(paragraph.querySelector(".katex-html").lastElementChild, 0);
+      range.setEndAfter(paragraph.lastChild); }""",
     "to within a formula": """(range, paragraph) => {
-      range.setStart(paragraph, 0); range.setEnd([...paragraph.querySelectorAll(".katex-html")].at(-1).lastElementChild, 1); }""",
+      range.setStart(paragraph, 0);
+      range.setEnd([...paragraph.querySelectorAll(".katex-html")].at(-1).lastElementChild, 1); }""",
     "within one formula": """(range, paragraph) => {
       const part = paragraph.querySelector(".katex-html .mord"); range.selectNodeContents(part); }""",
     "from a paragraph over a display": """(range, _, display) => {
@@ -222,25 +227,25 @@ def test_translators_leave_formulas_and_code_alone(site, page):
     soup = BeautifulSoup((site.folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
     parts = soup.select("article .katex, article pre, article code")
     assert len(parts) > 20
-    assert not [part for part in parts if not part.find_parent(translate="no", class_="") and part.get("translate") != "no"
-                and "notranslate" not in part.get("class", []) and not part.find_parent(class_="notranslate")
-                and not part.find_parent(translate="no")]
+    kept = soup.select("article :is([translate=no], .notranslate)")
+    assert not [part for part in parts if part not in kept and not any(part in whole.descendants for whole in kept)]
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("page", ["chapters/convolutions", "chapters/receptive_field", "chapters/claims", "chapters/notation"])
+@pytest.mark.parametrize("page", ["convolutions", "receptive_field", "claims", "notation"])
 def test_direction_of_formulas_and_code(browser, site, page, width):
     with visiting(browser, site, width) as visit:
-        go(visit, site, page)
+        go(visit, site, f"chapters/{page}")
         visit.tab.evaluate("document.documentElement.dir = 'rtl'")
-        wrong = visit.tab.evaluate("""[...document.querySelectorAll(
-          "article :is(.katex, pre, code, .explore-frame, .live-kernel, input[type=range])")]
-          .filter(e => getComputedStyle(e).direction != "ltr" || getComputedStyle(e).unicodeBidi != "isolate").length""")
-        assert wrong == 0
-        assert visit.tab.evaluate("[...document.querySelectorAll('article pre')].filter(e => getComputedStyle(e).textAlign != 'left').length") == 0
+        kept = visit.tab.locator("article :is(.katex, pre, code, .explore-frame, .live-kernel, input[type=range])")
+        assert kept.evaluate_all("""all => new Set(all.map(e => getComputedStyle(e))
+          .map(s => `${s.direction} ${s.unicodeBidi}`)).size""") == 1
+        assert kept.first.evaluate("e => getComputedStyle(e).direction") == "ltr"
+        assert visit.tab.locator("article pre").evaluate_all(
+            "all => all.every(e => getComputedStyle(e).textAlign == 'left')")
         visit.tab.evaluate("scrollBy(-3000, 0)")
         assert visit.tab.evaluate("[scrollX, Math.max(0, document.documentElement.scrollWidth - innerWidth)]") == [0, 0]
-        if page.endswith("convolutions"):
+        if page == "convolutions":
             weights = [box.bounding_box() for box in visit.tab.locator("kernel-editor [name=weight]").all()]
             assert weights[0]["x"] < weights[1]["x"] < weights[2]["x"]
             slider = visit.tab.locator("figure.explore input[type=range]").first
@@ -268,7 +273,7 @@ def narrowed(request, browser, site):
             visit.tab.add_init_script(FORBID)
             frame = visit.tab.main_frame
         else:
-            visit.tab.set_content('<iframe sandbox="allow-scripts" name="book" style="width: 100%; height: 850px"></iframe>')
+            visit.tab.set_content('<iframe sandbox="allow-scripts" name="book" width="1200" height="850"></iframe>')
             frame = visit.tab.frame("book")
         yield visit, frame
 
@@ -318,3 +323,178 @@ def test_a_folder_is_as_good_as_a_server(browser, site, page):
     with visiting(browser, site, cut_off=False) as visit:
         visit.tab.goto(f"{site.folder.as_uri()}/{page}.html", wait_until="networkidle")
         assert visit.wrong == []
+
+
+# Addresses
+
+BASES = {"user": "https://owner.github.io/", "project": "https://owner.github.io/name/",
+         "custom": "https://book.example.org/"}
+
+
+@pytest.fixture(scope="module", params=BASES)
+def addressed(request, tmp_path_factory):
+    """A book of two pages that knows its address: (address, folder of the pages)."""
+    root = tmp_path_factory.mktemp(request.param)
+    for file in ("_config.yml", "chapters/_static", "imgs"):
+        copy = shutil.copytree if (ROOT / file).is_dir() else shutil.copy
+        (root / file).parent.mkdir(exist_ok=True)
+        copy(ROOT / file, root / file)
+    config, base = root / "_config.yml", BASES[request.param]
+    settings = config.read_text(encoding="utf-8").replace("\nhtml:\n", f"\nhtml:\n  baseurl: {base}\n")
+    config.write_text(settings, encoding="utf-8")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: chapters/intro\nchapters:\n- file: chapters/cnn\n")
+    (root / "references.bib").write_text("")
+    (root / "chapters/intro.md").write_text("# Intro\n")
+    (root / "chapters/cnn.md").write_text("# A chapter\n")
+    assert build.render(root=root) == []
+    return base, root / "_build/html"
+
+
+def head(file):
+    """What the head of a page tells machines: its link to the canonical address, and {name: content} of its metas."""
+    soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+    links = [link["href"] for link in soup.select("link[rel=canonical]")]
+    return links, {meta.get("property") or meta.get("name"): meta["content"] for meta in soup.select("meta[content]")}
+
+
+def test_addresses_are_whole(addressed):
+    base, folder = addressed
+    for page, own, kind in (("index", "chapters/intro", "website"), ("chapters/intro", "chapters/intro", "website"),
+                            ("chapters/cnn", "chapters/cnn", "article")):
+        links, metas = head(folder / f"{page}.html")
+        assert links == [f"{base}{own}.html"] and metas["og:url"] == links[0], page
+        assert metas["og:type"] == kind and metas["og:title"] and 50 < len(metas["og:description"]) <= 155
+        assert metas["og:image"] == f"{base}_static/social_card.png"
+        with Image.open(folder / "_static/social_card.png") as card:
+            assert card.size == (int(metas["og:image:width"]), int(metas["og:image:height"]))
+        assert len(metas["og:image:alt"]) > 20
+    places = re.findall("<loc>(.*?)</loc>", (folder / "sitemap.xml").read_text(encoding="utf-8"))
+    assert places == [f"{base}chapters/cnn.html", f"{base}chapters/intro.html"]
+    assert (folder / "robots.txt").read_text(encoding="utf-8") == f"Sitemap: {base}sitemap.xml\n"
+    missing = BeautifulSoup((folder / "404.html").read_text(encoding="utf-8"), "html.parser")
+    assert missing.base["href"] == base and not missing.select("[src], link") and not missing.script
+    assert {head(folder / f"{page}.html")[1]["robots"] for page in ("404", "search")} == {"noindex"}
+
+
+def test_without_an_address_nothing_is_claimed(site):
+    assert not (site.folder / "sitemap.xml").exists() and not (site.folder / "robots.txt").exists()
+    for page in ("index", "search", "404", *PAGES):
+        links, metas = head(site.folder / f"{page}.html")
+        assert links == [] and not {"og:url", "og:image", "twitter:card"} & set(metas), page
+        assert all(metas.values()), f"{page}: an empty meta element"
+    assert not (site.folder / "genindex.html").exists()
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("lost", ["gone.html", "chapters/gone.html", "genindex.html", "chapters/old/deep/page",
+                                  "_images/gone.png"])
+def test_a_lost_reader_finds_the_book(browser, site, lost, known):
+    if known:  # as the book is that knows its address
+        site.put["404.html"] = re.sub(r'<script.*</script>', f'<base href="{site.url}">',
+                                      (site.folder / "404.html").read_text(encoding="utf-8"), flags=re.S).encode()
+    try:
+        for way in ("contents", "search"):
+            with visiting(browser, site) as visit:
+                assert visit.tab.goto(f"{site.url}{lost}", wait_until="networkidle").status == 404
+                if way == "contents":
+                    visit.tab.get_by_role("link", name="contents").click()
+                    expect(visit.tab.locator(".bd-sidebar-primary .toctree-l1")).not_to_have_count(0)
+                else:
+                    visit.tab.get_by_label("Search the book").fill("null space")
+                    visit.tab.keyboard.press("Enter")
+                    expect(visit.tab.locator(".search .context").first).to_be_visible()
+    finally:
+        site.put.clear()
+
+
+# Browsers that ask for less, or for more
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("page", ["chapters/intro", "chapters/receptive_field", "chapters/convolutions", "search"])
+def test_without_scripts_all_is_there(browser, site, page, width, theme):
+    with visiting(browser, site, width, theme, java_script_enabled=False) as visit:
+        visit.tab.goto(f"{site.url}{page}.html", wait_until="networkidle")
+        dead = visit.tab.locator(":is(button, input, select, textarea):visible")
+        assert dead.evaluate_all("all => all.map(e => e.outerHTML)") == []
+        links = visit.tab.locator(".bd-sidebar-primary a:visible").all()
+        assert len(links) > 20 and all(link.bounding_box()["x"] >= 0 for link in links[:3])
+        for fold in visit.tab.locator("details.dropdown").all()[:2]:
+            fold.locator("summary").click(position={"x": 12, "y": 12})
+            expect(fold.locator("section, div, p").first).to_be_visible()
+        faint = visit.tab.locator("article :is(p, pre, h2)").evaluate_all("""parts => parts.filter(part => {
+          const level = colour => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, c) => sum + Number(c), 0) / 765;
+          let ground = part;
+          while (ground && /^rgba/.test(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
+          const behind = ground ? level(getComputedStyle(ground).backgroundColor) : 1;
+          return Math.abs(level(getComputedStyle(part).color) - behind) < 0.5;
+        }).length""")
+        assert faint == 0
+        assert visit.tab.locator("html").evaluate("e => getComputedStyle(e).getPropertyValue('--pst-color-text-base')")
+        if page == "search":
+            expect(visit.tab.locator("noscript p", has_text="activate JavaScript")).to_have_count(1)
+        assert visit.wrong == []
+
+
+def test_colours_are_there_before_the_scripts(browser, site):
+    with visiting(browser, site, theme="dark") as visit:
+        visit.tab.context.route("**/*.js*", lambda route: route.abort())
+        visit.tab.goto(f"{site.url}chapters/cnn.html")
+        assert visit.tab.locator("html").get_attribute("data-theme") == "dark"
+
+
+@pytest.mark.parametrize(("forced", "chosen"), [("light", "dark"), ("dark", "light"), ("dark", "dark")])
+def test_forced_colours_hide_nothing(browser, site, forced, chosen):
+    """Whatever theme the reader chose: the drawing, the marks of a search, canvases' edges and the focus."""
+    with visiting(browser, site, theme=forced, forced_colors="active") as visit:
+        visit.tab.add_init_script(f"localStorage.setItem('mode', '{chosen}')")
+        go(visit, site, "chapters/receptive_field")
+        colours = visit.tab.evaluate("""() => {
+          document.body.insertAdjacentHTML("beforeend", ["Canvas", "CanvasText", "LinkText", "GrayText"].map(name =>
+            `<i class="${name}" style="forced-color-adjust: none; color: ${name}"></i>`).join(""));
+          const shown = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
+          return {canvas: shown(".Canvas", "color"), text: shown(".CanvasText", "color"),
+            link: shown(".LinkText", "color"), field: shown(".live-field", "stroke"),
+            cells: shown(".live-cells", "fill"), dot: shown(".live-middle", "fill")};
+        }""")
+        assert colours["field"] == colours["dot"] == colours["text"] != colours["canvas"]
+        assert colours["cells"] == colours["link"]
+        go(visit, site, "chapters/convolutions")
+        canvas = visit.tab.locator("kernel-editor canvas").first
+        assert canvas.evaluate("c => getComputedStyle(c).outlineStyle") == "solid"
+        unseen = []
+        visit.tab.locator("body").press("Home")
+        for _ in range(60):
+            visit.tab.keyboard.press("Tab")
+            said = visit.tab.evaluate("""() => {
+              const e = document.activeElement, style = getComputedStyle(e);
+              const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+              return e === document.body || seen || e.outerHTML.slice(0, 200);
+            }""")
+            if said is not True:
+                unseen.append(said)
+        assert unseen == []
+        searched(visit, site, "null space")
+        ground = visit.tab.locator(".context .highlighted").first.evaluate("e => getComputedStyle(e).backgroundColor")
+        assert ground not in (colours["canvas"], "rgba(0, 0, 0, 0)")
+
+
+def test_reduced_motion_is_still(browser, site):
+    with visiting(browser, site) as visit:
+        go(visit, site, "chapters/cnn")
+        moving = visit.tab.evaluate("""[...document.querySelectorAll("*")].filter(
+          e => [null, "::before", "::after"].map(part => getComputedStyle(e, part)).some(
+            style => parseFloat(style.transitionDuration) || parseFloat(style.animationDuration)))
+          .map(e => e.className)""")
+        assert moving == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_more_contrast_where_it_is_asked_for(browser, site, theme):
+    with visiting(browser, site, theme=theme, contrast="more") as visit:
+        go(visit, site, "chapters/receptive_field")
+        visit.tab.add_script_tag(path=AXE)
+        faint = visit.tab.evaluate("""axe.run({exclude: ["pre"]}, {runOnly: ["color-contrast-enhanced"],
+          rules: {"color-contrast-enhanced": {enabled: true}}})
+          .then(said => said.violations.flatMap(rule => rule.nodes.map(node => node.html)))""")
+        assert faint == []

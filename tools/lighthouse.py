@@ -28,7 +28,7 @@ AUDITS = {"first paint (s)": ("first-contentful-paint", 1e-3), "largest paint (s
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """A static server as the public ones are: gzip, connections kept open, a lifetime for caches, any origin, 404.html."""
+    """A static server as the public ones are: gzip, connections kept open, a lifetime, any origin, 404.html."""
 
     protocol_version = "HTTP/1.1"
 

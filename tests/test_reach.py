@@ -1,5 +1,6 @@
 """Every part of what the pages show can be reached, at every width: nothing is cut by a box that does not scroll."""
 import pytest
+
 from test_pages import PAGES, go, visiting
 
 WIDTHS = [320, 400, 768, 1280]

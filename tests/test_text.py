@@ -8,10 +8,10 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from playwright.sync_api import expect
-from test_pages import AXE, PAGES, ROOT, go, visiting
 
 import build
 import text
+from test_pages import AXE, PAGES, ROOT, go, visiting
 
 
 def searched(visit, site, words, path=""):

@@ -1,4 +1,5 @@
 """The rendered book in a real browser: every page, wide and narrow, light and dark, cut off from every other host."""
+import base64
 import io
 import json
 import re
@@ -15,8 +16,10 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 import guard
+import night
 import refresh
 from conftest import decode
+from course import figures
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = guard.toc_files(ROOT)
@@ -38,7 +41,8 @@ SCROLL = """async () => {
   }
 }"""
 SHOWN = """figure => {  // which frame of the picture is in sight, by geometry, and its pixels
-  const picture = figure.querySelector("img"), [rows, columns] = figure.dataset.shape.split(" ").map(Number);
+  const picture = [...figure.querySelectorAll("img")].find(picture => picture.checkVisibility());
+  const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
   const sight = figure.querySelector(".explore-frame").getBoundingClientRect(), all = picture.getBoundingClientRect();
   const at = [(sight.top - all.top) / all.height * rows, (sight.left - all.left) / all.width * columns];
   const canvas = document.createElement("canvas");
@@ -170,7 +174,7 @@ def test_reading_on_is_light(browser, site):
 
 # Explorables
 
-def stored_explorables(page):
+def stored_explorables(page, theme="light"):
     """[(values of each control, frames or None, sentences)] of a chapter, from the outputs of its notebook."""
     notebook = nbformat.read(ROOT / f"{page}.ipynb", 4)
     texts = [out.data["text/html"] for c in notebook.cells for out in c.get("outputs", [])
@@ -184,6 +188,8 @@ def stored_explorables(page):
         frames = None
         if figure.img:
             strip = decode(figure.img["src"].partition(",")[2])
+            if theme == "dark":
+                strip = night.by_night(strip, figure["data-pictures"], rows, columns)
             w, h = strip.width // columns, strip.height // rows
             frames = [strip.crop((c * w, r * h, (c + 1) * w, (r + 1) * h))
                       for r in range(rows) for c in range(columns)]
@@ -202,7 +208,8 @@ def explorable_complaints(tab, figure, values, frames, said) -> list[str]:
         if not control.locator("span").inner_text().strip():
             found.append("control without a label")
     if frames:
-        tab.wait_for_function("f => f.querySelector('img').complete && f.querySelector('img').naturalWidth",
+        tab.wait_for_function("""figure => [...figure.querySelectorAll('img')].some(
+          picture => picture.checkVisibility() && picture.complete && picture.naturalWidth)""",
                               arg=figure.element_handle())
         shown = figure.evaluate(SHOWN)
         picture = decode(shown["pixels"])
@@ -229,9 +236,9 @@ def steps(control):
         yield
 
 
-def moved_complaints(tab, page) -> list[str]:
+def moved_complaints(tab, page, theme="light") -> list[str]:
     """Put every control of a chapter's explorables to every value; what is then wrong, one line each."""
-    stored, figures = stored_explorables(page), tab.locator("figure.explore").all()
+    stored, figures = stored_explorables(page, theme), tab.locator("figure.explore").all()
     found = [] if len(stored) == len(figures) else [f"{len(figures)} explorables, wanted {len(stored)}"]
     for i, (figure, (values, frames, said)) in enumerate(zip(figures, stored), 1):
         figure.scroll_into_view_if_needed()
@@ -268,7 +275,7 @@ def test_every_explorable_shows_its_frames(browser, site, page, width, theme):
     assert stored_explorables(page), "a chapter without an explorable"
     with visiting(browser, site, width, theme) as visit:
         go(visit, site, page)
-        assert moved_complaints(visit.tab, page) == []
+        assert moved_complaints(visit.tab, page, theme) == []
         assert visit.wrong == []
 
 
@@ -337,20 +344,31 @@ def test_no_style_is_lost(browser, site, page, theme):
 
 # Intensities, search
 
-def test_pixels_are_true_in_the_dark(browser, site):
-    """What is on the screen, a screenshot, equals the picture in the notebook, for a picture at its natural size."""
+def test_intensities_are_true_in_the_dark(browser, site):
+    """What is on the screen equals the picture in the notebook where its intensities lie; around them it is dark."""
     notebook = nbformat.read(ROOT / "chapters/cnn.ipynb", 4)
-    stored = [out.data["image/png"] for c in notebook.cells for out in c.get("outputs", [])
-              if "image/png" in out.get("data", {})]
+    stored = [Image.open(io.BytesIO(base64.b64decode(out.data["image/png"])))
+              for c in notebook.cells for out in c.get("outputs", []) if "image/png" in out.get("data", {})]
     with visiting(browser, site, 1600, "dark") as visit:
         go(visit, site, "chapters/cnn")
-        picture = visit.tab.locator("article .cell_output img:not(.explore img)").first
-        picture.evaluate(NATURAL)
-        visit.tab.evaluate("i => i.decode()", picture.element_handle())
-        shown = Image.open(io.BytesIO(picture.screenshot())).convert("RGB")
-        wanted = decode(stored[0])
-        assert shown.size == wanted.size
-        assert (np.asarray(shown) == np.asarray(wanted)).all()
+        shown = [picture for picture in visit.tab.locator("article .cell_output img:not(.explore img)").all()
+                 if picture.is_visible()]
+        assert len(shown) == len(stored)
+        kinds = set()
+        for picture, wanted in zip(shown, stored):
+            picture.evaluate(NATURAL)
+            visit.tab.evaluate("i => i.decode()", picture.element_handle())
+            pixels = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("RGB"))
+            picture.evaluate("picture => picture.style = 'position: fixed; left: -9999px'")
+            levels, inside = np.asarray(wanted.convert("RGB")), np.zeros(wanted.size[::-1], bool)
+            for box in figures.marked(wanted):
+                left, top, right, bottom = (round(a * b) for a, b in zip(box, wanted.size * 2))
+                inside[top:bottom, left:right] = True
+            kinds.add(inside.any())
+            assert (pixels[inside] == levels[inside]).all()
+            ground = (levels == 255).all(2) & ~inside
+            assert ground.sum() > 1000 and (pixels[ground] == night.GROUND).all()
+        assert kinds == {True, False}, "wanted a figure with intensities and one without"
 
 
 @pytest.mark.parametrize(("words", "page"), [("conditional mean", "loss_design"), ("null space", "cross_domain")])

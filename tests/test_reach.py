@@ -1,7 +1,10 @@
-"""Every part of what the pages show can be reached, at every width: nothing is cut by a box that does not scroll."""
-import pytest
+"""Every part of what the pages show can be reached and read: at every width and size of letters, and on paper."""
+import re
 
-from test_pages import PAGES, go, visiting
+import pytest
+from bs4 import BeautifulSoup
+
+from test_pages import CHAPTERS, PAGES, axe, broken, go, visiting
 
 WIDTHS = [320, 400, 768, 1280]
 
@@ -51,6 +54,22 @@ REACH = """() => {
 }"""
 
 
+LARGE = "html { font-size: 32px !important }"  # as who sees badly has set it in the browser
+BOXES = "pre, .katex-display, .pst-scrollable-table-container"  # which scroll on a screen
+A4 = 672  # pixels between the margins of a page of paper
+FORMULAS = """() => [...document.querySelectorAll("div.math")].filter(e => e.checkVisibility()).flatMap(math => {
+  const box = math.querySelector(".katex-display"), number = math.querySelector(".eqno"), found = [];
+  const range = document.createRange();
+  range.selectNodeContents(box.querySelector(".katex-html"));
+  const [ink, room, all] = [range, box, math].map(e => e.getBoundingClientRect());
+  if (Math.abs(ink.left + ink.right - room.left - room.right) > 4) found.push(`not in the middle: ${math.textContent}`);
+  if (number && all.right - number.getBoundingClientRect().right > 2)
+    found.push(`number not at the margin: ${number.textContent}`);
+  if (box.scrollHeight > box.clientHeight) found.push(`cut above or below: ${math.textContent}`);
+  return box.scrollWidth > box.clientWidth ? found.slice(1) : found;
+})"""
+
+
 @pytest.mark.parametrize("page", [*PAGES, "search"])
 def test_everything_can_be_reached(browser, site, page):
     with visiting(browser, site) as visit:
@@ -63,3 +82,76 @@ def test_everything_can_be_reached(browser, site, page):
             assert looked > 5
             lost |= {width: found} if found else {}
         assert lost == {}
+        visit.tab.add_style_tag(content=LARGE)
+        for width in (400, 1280):
+            visit.tab.set_viewport_size({"width": width, "height": 900})
+            assert visit.tab.evaluate(REACH)[1] == [], f"{width} pixels, letters of 32"
+
+
+def test_what_is_cut_is_found(browser, site):
+    """Each way to hide a part of a formula, of a line of code or of a table makes the check red."""
+    page = "chapters/loss_design"
+    for rule in ("div.math { overflow: hidden } div.math > .katex-display { overflow: visible }",
+                 "div.highlight pre { overflow: clip }", ".pst-scrollable-table-container { overflow: hidden }",
+                 "div.math { height: 2px; overflow: hidden }", "article p { margin-left: -2rem }"):
+        site.put[f"{page}.html"] = broken(site, f"{page}.html", "</head>", f"<style>{rule}</style></head>")
+        try:
+            with visiting(browser, site, 320) as visit:
+                go(visit, site, page)
+                assert visit.tab.evaluate(REACH)[1], rule
+        finally:
+            site.put.clear()
+
+
+@pytest.mark.parametrize("page", [*CHAPTERS, "chapters/notation"])
+def test_formulas_stand_in_the_middle_and_letters_are_large_enough(browser, site, page):
+    with visiting(browser, site) as visit:
+        go(visit, site, page)
+        for width in (320, 400, 768, 1280, 1920):
+            visit.tab.set_viewport_size({"width": width, "height": 900})
+            assert visit.tab.evaluate(FORMULAS) == [], width
+            if width >= 768:  # wide enough for each
+                assert visit.tab.evaluate("""() => [...document.querySelectorAll(".katex-display")].filter(
+                  e => e.scrollWidth > e.clientWidth).map(e => e.textContent)""") == [], width
+        assert visit.tab.evaluate("""() => [...document.querySelectorAll("article pre")].filter(
+          e => parseFloat(getComputedStyle(e).fontSize) < 13).length""") == 0
+        sizes = visit.tab.evaluate("""() => ["h1", "h2", "h3"].map(name => document.querySelector(`article ${name}`))
+          .filter(Boolean).map(e => getComputedStyle(e)).map(s => [parseFloat(s.fontSize), Number(s.fontWeight)])""")
+        assert len(sizes) > 1 and all(a[0] > b[0] and a[1] >= b[1] for a, b in zip(sizes, sizes[1:])), sizes
+
+
+# Before any script, and on paper
+
+@pytest.mark.parametrize("page", ["chapters/loss_design", "chapters/residual_learning", "chapters/claims"])
+def test_what_scrolls_can_be_focused_from_the_first_paint(browser, site, page):
+    with visiting(browser, site, 400) as visit:
+        visit.tab.route("**/*.js", lambda route: route.abort())
+        visit.tab.goto(f"{site.url}{page}.html")
+        assert axe(visit.tab, runOnly=["scrollable-region-focusable"]) == []
+        html = (site.folder / f"{page}.html").read_text(encoding="utf-8")
+        boxes = BeautifulSoup(html, "html.parser").select(f"article :is({BOXES})")
+        assert boxes and all(box.get("tabindex") == "0" for box in boxes)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paper_is_light_and_complete(browser, site, page):
+    """In the dark, too: dark letters on white, nothing wider than the paper, no buttons, links with their numbers."""
+    with visiting(browser, site, A4, "dark") as visit:
+        go(visit, site, page)
+        visit.tab.emulate_media(media="print", color_scheme="dark")
+        assert visit.tab.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert axe(visit.tab, runOnly=["color-contrast"]) == []
+        grounds = visit.tab.evaluate("""() => [...document.querySelectorAll("body, article, article *")].map(
+          e => getComputedStyle(e).backgroundColor)""")
+        dark = [ground for ground in grounds if (c := [float(x) for x in re.findall(r"[\d.]+", ground)])
+                and max(c[:3]) < 128 and (c + [1])[3] > 0.1]
+        assert dark == []
+        assert visit.tab.evaluate(REACH)[1] == []
+        assert visit.tab.evaluate("""boxes => [...document.querySelectorAll(boxes)].filter(
+          e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)""", BOXES) == []
+        assert [e for e in visit.tab.locator("button, input, [data-by=night]").all() if e.is_visible()] == []
+        for link in visit.tab.locator("article a[data-chapter]").all():
+            said = link.evaluate("e => getComputedStyle(e, '::after').content")
+            assert said.replace('"', "").replace(" ", "") == f"(chapter{link.get_attribute('data-chapter')})", said
+        for link in visit.tab.locator("article a.external").all():
+            assert link.get_attribute("href") in link.evaluate("e => getComputedStyle(e, '::after').content")

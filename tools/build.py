@@ -112,8 +112,9 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
     stamp = out / "shape"
     fresh = not stamp.exists() or stamp.read_text() != now
     if fresh:
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
+        out.mkdir(exist_ok=True)
+        for path in out.iterdir():  # and not the folder itself, which may be a link
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     stamp.unlink(missing_ok=True)
     config = out / "config.yml"
     config.write_text(settings, encoding="utf-8")
@@ -143,6 +144,8 @@ def main() -> None:
         found = build(args.repository, args.branch, site=args.site)
     except ValueError as e:
         sys.exit(str(e))
+    except OSError as e:
+        sys.exit(guard.unwritable(e))
     if found:
         sys.exit("\n".join(["the book is not right:", *found]))
     print(f"the book: {(ROOT / '_build/html/index.html').as_uri()}")

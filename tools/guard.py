@@ -45,6 +45,11 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path.name}: byte {e.start} is no UTF-8 ({e.reason}), wanted text in UTF-8") from None
 
 
+def unwritable(error: OSError) -> str:
+    """One sentence on a file that cannot be written, and what to do."""
+    return f"{error.filename or 'a file'}: {error.strerror}; wanted a folder that can be written: copy the book to one"
+
+
 def toc_files(root: Path = ROOT) -> list[str]:
     """The pages of `_toc.yml` in their order, without suffix."""
     def walk(node):

@@ -231,12 +231,14 @@ def always(app, env, added, changed, removed):
 def once(source: bytes, how: str, make) -> bytes:
     """make(source), kept in the environment under the digest of both: a book built again costs a copy."""
     kept = Path(sys.prefix, "web/cache", hashlib.sha256(how.encode() + source).hexdigest())
-    if not kept.exists():
+    if kept.exists():
+        return kept.read_bytes()
+    made, beside = make(source), kept.with_suffix(f".{os.getpid()}")
+    if os.access(NPM.parent, os.W_OK):  # not an environment that belongs to others
         kept.parent.mkdir(exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}")
-        beside.write_bytes(make(source))
+        beside.write_bytes(made)
         beside.replace(kept)
-    return kept.read_bytes()
+    return made
 
 
 def webp(png: bytes) -> bytes:

@@ -7,6 +7,7 @@ chapters/course, the pictures in imgs/ and requirements.txt. A chapter that fail
 stored notebook as it was.
 """
 import argparse
+import errno
 import hashlib
 import os
 import re
@@ -160,12 +161,13 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
             path = waiting[future]
             try:
                 notebook, *figures = future.result()
-            except ChapterError as e:
+                if keep:
+                    store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
+            except (ChapterError, OSError) as e:
                 failed.append(path.stem)
-                print(f"chapter {i} of {len(paths)}: FAILED {e}", flush=True)
+                said = guard.unwritable(e) if isinstance(e, OSError) else e
+                print(f"chapter {i} of {len(paths)}: FAILED {said}", flush=True)
                 continue
-            if keep:
-                store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
             done[path.stem] = tuple(figures)
             reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
             print(f"chapter {i} of {len(paths)}: {path.stem}: {figures[0]:.1f} s{reason}", flush=True)
@@ -188,6 +190,8 @@ def main() -> None:
     todo = [path for path in chosen if args.force or why[path.stem]]
     names = ": " + ", ".join(path.stem for path in todo) if todo else ""
     print(f"{len(todo)} of {len(chosen)} chapters to execute{names}", flush=True)
+    if todo and not os.access(folder := todo[0].parent, os.W_OK):  # said before minutes of work that could not be kept
+        sys.exit(guard.unwritable(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))))
     try:
         run(todo, jobs=args.jobs, why=why)
     except KeyboardInterrupt:

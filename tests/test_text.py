@@ -136,7 +136,7 @@ def test_every_fold_is_native(site):
     for page in PAGES:
         soup = BeautifulSoup((site.folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
         for fold in soup.select(".dropdown.admonition, .toggle, .hide"):
-            assert fold.name == "details" and fold.summary and not fold.summary.find("div"), f"{page}: {fold.get('id')}"
+            assert fold.name == "details" and fold.summary and not fold.summary.a, f"{page}: {fold.get('id')}"
             folds += 1
     assert folds > 100
 
@@ -285,6 +285,8 @@ def test_all_works_and_nothing_is_remembered(narrowed, site):
     expect(root).to_have_attribute("data-theme", "light")
     frame.locator(".theme-switch-button").click()
     expect(root).to_have_attribute("data-theme", "dark")
+    if frame.parent_frame:
+        assert frame.locator(".btn-fullscreen-button").count() == 0, "a button that the frame forbids"
 
     figure = frame.locator("figure.explore").first
     before = figure.locator("img").evaluate("i => i.style.translate")

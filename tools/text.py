@@ -120,7 +120,7 @@ def visit_fold(translator, node):
     start = len(translator.body)
     for part in node.pop(0).children:
         part.walkabout(translator)
-    title = re.sub(r"(<a [^>]*>) ", r" \1", "".join(translator.body[start:]))  # a link does not underline a space
+    title = re.sub(r"</?a\b[^>]*>", "", "".join(translator.body[start:]))  # no link within what is pressed
     translator.body[start:] = [title, "</summary>\n"]
 
 

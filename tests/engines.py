@@ -31,7 +31,7 @@ MARIONETTE = {
     Command.GO_BACK: "WebDriver:Back", Command.W3C_EXECUTE_SCRIPT: "WebDriver:ExecuteScript",
     Command.W3C_EXECUTE_SCRIPT_ASYNC: "WebDriver:ExecuteAsyncScript", Command.SET_TIMEOUTS: "WebDriver:SetTimeouts",
     Command.W3C_ACTIONS: "WebDriver:PerformActions", Command.SET_WINDOW_RECT: "WebDriver:SetWindowRect",
-    Command.SCREENSHOT: "WebDriver:TakeScreenshot", Command.QUIT: "Marionette:Quit",
+    Command.SCREENSHOT: "WebDriver:TakeScreenshot",
 }
 
 
@@ -65,9 +65,6 @@ class Marionette:
         if error:
             return {"status": 500, "value": json.dumps({"value": error})}
         return value if isinstance(value, dict) and "value" in value else {"value": value}
-
-    def close(self):
-        self.stream.close()
 
 
 @contextmanager

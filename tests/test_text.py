@@ -3,13 +3,13 @@ import json
 import re
 import shutil
 
-import light
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from playwright.sync_api import expect
 
 import build
+import light
 import text
 from test_pages import AXE, PAGES, ROOT, go, visiting
 

@@ -7,9 +7,10 @@ import io
 import re
 from pathlib import Path
 
-import light
 import numpy as np
 from PIL import Image
+
+import light
 
 GROUND = 18  # level of the dark theme's ground
 IMAGE = re.compile(r'<img [^>]*?src="[^"]*_images/([\w-]+\.webp)"[^>]*>')

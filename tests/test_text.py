@@ -183,6 +183,8 @@ def copied(tab, how):
     for place in ("#plain", "#rich"):
         tab.locator(place).focus()
         tab.keyboard.press("Control+v")
+    expect(tab.locator("#plain")).not_to_have_value("")
+    expect(tab.locator("#rich")).not_to_have_text("-")
     return tab.locator("#plain").input_value(), tab.locator("#rich").evaluate("e => e.textContent")
 
 
@@ -205,7 +207,7 @@ COPIES = {
 @pytest.mark.parametrize("how", COPIES)
 def test_a_formula_is_copied_as_its_tex(browser, site, how):
     with visiting(browser, site) as visit:
-        go(visit, site, "chapters/data_consistency")
+        visit.tab.goto(f"{site.url}chapters/data_consistency.html", wait_until="networkidle")
         for said in copied(visit.tab, COPIES[how]):
             assert re.search(r"\$[^$]+\$", said), said
             outside = re.sub(r"\$\$.*?\$\$|\$.*?\$", "", said, flags=re.S)
@@ -216,7 +218,7 @@ def test_a_formula_is_copied_as_its_tex(browser, site, how):
 
 def test_copying_without_a_formula_is_left_to_the_browser(browser, site):
     with visiting(browser, site) as visit:
-        go(visit, site, "chapters/data_consistency")
+        visit.tab.goto(f"{site.url}chapters/data_consistency.html", wait_until="networkidle")
         first = visit.tab.locator("article h1").evaluate("h => h.firstChild.textContent + h.childNodes[1].textContent")
         plain, _ = copied(visit.tab, "range => range.selectNodeContents(document.querySelector('article h1'))")
         assert first in plain

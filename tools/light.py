@@ -136,18 +136,24 @@ def visit_math_block(translator, node):
 # Pictures
 
 def visit_image(translator, node):
-    """With the size of the picture, so that nothing moves when it arrives; below the first one, only when near."""
+    """With the size of the picture, so that nothing moves when it arrives; below the first one, only when near.
+
+    A picture that a phone shows small is a link to itself, where two fingers enlarge it.
+    """
     uri, known = node["uri"], translator.builder.images
-    path, first = Path(translator.builder.srcdir, uri), not hasattr(translator, "has_picture")
+    path, first, wide = Path(translator.builder.srcdir, uri), not hasattr(translator, "has_picture"), False
     translator.has_picture = True
     attributes = 'decoding="async"' + ("" if first else ' loading="lazy"')
     if path.suffix in {".png", ".jpg", ".jpeg", ".webp"} and path.is_file():
         with Image.open(path) as picture:
             attributes += f' width="{picture.width}" height="{picture.height}"'
+            wide = picture.width > 400
     if path.suffix == ".png" and uri in known:  # Sphinx copies it under this name, finish() encodes it again
         known[uri] = Path(known[uri]).with_suffix(".webp").name
     HTML5Translator.visit_image(translator, node)
-    translator.body[-1] = translator.body[-1].replace("<img ", f"<img {attributes} ", 1)
+    image = translator.body[-1].replace("<img ", f"<img {attributes} ", 1)
+    address = re.search('src="([^"]*)"', image)[1]
+    translator.body[-1] = f'<a class="enlarge" href="{address}">{image}</a>' if wide else image
 
 
 def frames_to_files(app, context) -> str:

@@ -27,6 +27,8 @@ def on_paper(match) -> str:
         item, text = page.new_tag("li"), page.new_tag("p")
         if frame:
             shown = copy.copy(frame)
+            for picture in shown.select("[data-by=night]"):
+                picture.decompose()
             tall = 100 * (int(frame.img["height"]) / rows) / (int(frame.img["width"]) / columns)
             margin = f"{-tall * (i // columns):g}% 0 {-tall * (rows - 1 - i // columns):g}% {-100 * (i % columns)}%"
             shown.img["style"] = re.sub(r"margin: .*", f"margin: {margin}", frame.img["style"])

@@ -71,5 +71,5 @@ def on_page(app, pagename, template, context, doctree):
 
 
 def setup(app):
-    app.connect("html-page-context", on_page, priority=960)  # after `markup`, whose pictures for paper are by day
+    app.connect("html-page-context", on_page, priority=940)  # the files are there, those for paper not yet
     return {"parallel_read_safe": True, "parallel_write_safe": False}

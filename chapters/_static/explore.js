@@ -21,5 +21,11 @@ for (const figure of document.querySelectorAll("figure.explore")) {
     }
   };
   for (const control of controls) control.addEventListener("input", show);
-  figure.querySelector(".explore-controls").hidden = false;
+  const panel = figure.querySelector(".explore-controls");
+  panel.hidden = false;
+  if (!pictures.length) continue;
+  const larger = document.createElement("button");  // on a phone, see book.css
+  Object.assign(larger, { type: "button", className: "explore-larger", textContent: "Larger picture", ariaPressed: "false" });
+  larger.onclick = () => { larger.ariaPressed = figure.classList.toggle("large"); };
+  panel.append(larger);
 }

@@ -45,7 +45,7 @@ bench: .venv/test  ## measure seconds and memory, and store them for the page "R
 mutants: .venv/test  ## damage copies of the chapters in every listed way, two at a time; each must turn a check red
 	MUTANTS=all $(PY) -m pytest -n 2 tests/test_mutants.py
 
-lighthouse: .venv/lighthouse book  ## measure three pages with Lighthouse in Chromium: median of five, mobile and desktop; PAGES="intro cnn mri"
+lighthouse: .venv/lighthouse book  ## check the markup of all pages, and measure three with Lighthouse in Chromium: median of five, mobile and desktop; PAGES="intro cnn mri"
 	$(PY) tools/lighthouse.py $(PAGES)
 
 lint: .venv/test  ## check the style of the Python code, notebooks included

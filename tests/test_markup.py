@@ -1,11 +1,16 @@
 """The markup of the pages and of stored outputs: valid, named, and complete also where no script runs."""
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
+import guard
+import lighthouse
+import markup
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +24,134 @@ FRAMES = """figure => {  // of each picture: which frame is in sight, its share 
             loaded: picture.complete && picture.naturalWidth > 0, alt: picture.alt};
   });
 }"""
+
+
+LIVE = ["chapters/convolutions", "chapters/receptive_field", "search", "404"]  # pages that scripts add to
+
+
+@pytest.fixture(scope="session")
+def nu():
+    """A function that gives what the Nu Html Checker has against files; without Java its tests are skipped."""
+    if not lighthouse.JAVA:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say("no java on the path, so no markup was checked; on Debian: apt install default-jre-headless")
+    return lighthouse.markup_complaints
+
+
+@pytest.fixture
+def opened(browser, site):
+    """A function that opens a page, gets its scripts to add all they can, and gives the tab."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    tab = context.new_page()
+
+    def open_page(page):
+        tab.goto(f"{site.url}{page}.html{'?q=null+space' if page == 'search' else ''}", wait_until="networkidle")
+        for figure in tab.locator("kernel-editor, receptive-field-builder").all():
+            figure.scroll_into_view_if_needed()
+            tab.wait_for_function("f => f.querySelector('.live-said').textContent", arg=figure.element_handle())
+        tab.wait_for_function("""page => page == "search" ? document.querySelector(".search li") : page == "404"
+          ? document.querySelector("base") : document.querySelectorAll(".highlight pre + button").length
+            == document.querySelectorAll(".highlight pre").length""", arg=page)
+        return tab
+    yield open_page
+    context.close()
+
+
+# Valid HTML
+
+def test_all_pages_are_valid(built, nu):
+    root, complaints = built
+    assert complaints == []
+    pages = sorted((root / "_build/html").rglob("*.html"))
+    assert len(pages) >= len(guard.toc_files(ROOT)) + 3
+    assert nu(pages) == []
+
+
+@pytest.mark.parametrize("page", LIVE)
+def test_what_scripts_make_of_a_page_is_valid(opened, nu, tmp_path, page):
+    path = tmp_path / "page.html"
+    html = opened(page).evaluate("document.documentElement.outerHTML")
+    path.write_text(f"<!DOCTYPE html>\n{html}", encoding="utf-8")
+    assert nu([path]) == []
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("</article>", '<p id="main-content">twice</p></article>', "Duplicate ID"),
+    ("</article>", "<div></article>", "Unclosed element"),
+    ("</article>", "<summary><p>a</p></summary></article>", "not allowed"),
+    ("<article ", "<article ><section>no heading</section></article><article ", "Section lacks heading")])
+def test_damaged_markup_is_seen(built, nu, tmp_path, old, new, said):
+    text = (built[0] / "_build/html/chapters/cnn.html").read_text(encoding="utf-8")
+    path = tmp_path / "page.html"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert any(said in line for line in nu([path]))
+
+
+# Names
+
+WITHOUT_NAME = """() => [...document.querySelectorAll(  // a title of a picture is no name in WebKit
+    "button, input:not([type=hidden]), select, summary, a[href], [role=img], [role=button], canvas, main table")]
+  .filter(e => e.checkVisibility())
+  .filter(e => {
+    const copy = e.cloneNode(true);
+    copy.querySelectorAll("svg, select").forEach(part => part.remove());
+    const pictures = [...copy.querySelectorAll("img")].map(img => img.alt);
+    const labels = [...e.labels ?? []].map(label => label.textContent);
+    const by = (e.getAttribute("aria-labelledby") ?? "").split(" ").map(id => document.getElementById(id)?.textContent);
+    const text = e.matches("input, select, canvas, table") ? [] : [copy.textContent, ...pictures];
+    const table = e.matches("main table") && (e.caption || e.closest(".pst-scrollable-table-container"));
+    return !table && ![e.ariaLabel, e.title, ...by, ...labels, ...text].some(name => name?.trim());
+  }).map(e => e.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("page", [*guard.toc_files(ROOT), "search", "404"])
+def test_every_control_has_a_name(opened, page):
+    tab = opened(page)
+    assert tab.locator("button, a[href]").count() >= 2
+    assert tab.evaluate(WITHOUT_NAME) == []
+
+
+def test_a_control_without_a_name_is_seen(opened):
+    tab = opened("chapters/convolutions")
+    for gone in ("aria-label", "title"):
+        tab.evaluate("([selector, name]) => document.querySelector(selector).removeAttribute(name)", [".copybtn", gone])
+    tab.evaluate("document.querySelector('canvas').removeAttribute('aria-label')")
+    assert len(tab.evaluate(WITHOUT_NAME)) == 2
+
+
+# Numbers and what they belong to
+
+UNITS = r"(?:%|°|×|dB|px|pixels?|ms|s|min|h|[kKMG]i?B|HU|mm)(?!\w)"
+APART = re.compile(rf"\bn[ \n]=|=[ \n][−-]?\d|[ \n]±|±[ \n]|\d[ \n]{UNITS}|×[ \n]\d"
+                   r"|\b(?:Figure|[Cc]hapter|[Ss]ection|Exercise|Table)[ \n]\d")
+
+
+def apart(html: str) -> list[str]:
+    """Where a line of a page's text may break between a number and its unit, its sign, "n =", or the word before it."""
+    soup, found = BeautifulSoup(guard.MATH.sub("\ufffc", html), "html.parser"), []
+    for node in soup.select("pre, code, script, style"):
+        node.replace_with("\ufffb")
+    blocks = ["p", "li", "td", "th", "dd", "dt", "figcaption", "h1", "h2", "h3", "h4", "summary"]
+    for block in soup.select(", ".join(f"article {name}" for name in blocks)):
+        if not block.find(blocks):
+            text = block.get_text()
+            found += [text[max(0, at.start() - 30):at.end() + 20] for at in APART.finditer(text)]
+    return found
+
+
+@pytest.mark.parametrize("page", guard.toc_files(ROOT))
+def test_numbers_stay_with_what_they_belong_to(built, page):
+    assert apart((built[0] / f"_build/html/{page}.html").read_text(encoding="utf-8")) == []
+
+
+def test_words_and_code_are_left_alone(built):
+    soup = BeautifulSoup((built[0] / "_build/html/chapters/cnn.html").read_text(encoding="utf-8"), "html.parser")
+    assert not [code for code in soup.select("article :is(pre, code)") if "\xa0" in code.text]
+    for text in ("2 hats", "12 patches", "a = b", "x and y", "5 and 6", "in 1980 so"):
+        assert markup.together(text) == text
+    for text in ("n = 5", "13 %", "0.1\n± 0.02 dB", "24 × 24 pixels", "Figure 3.1", "k = \ufffc", "r < −2", "\ufffc s"):
+        assert not re.search(r"[ \n]", markup.together(text)), text
+        assert re.sub(r"\s", " ", markup.together(text)) == re.sub(r"\s", " ", text)
 
 
 # Explorables away from their page

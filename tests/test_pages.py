@@ -217,7 +217,7 @@ def explorable_complaints(tab, figure, values, frames, said) -> list[str]:
             found.append(f"not one frame in sight: {shown['at']}, {shown['fill']:.2f} of its height")
         if picture.size != frames[which].size or (np.asarray(picture) != np.asarray(frames[which])).any():
             found.append(f"frame {shown['at']}, wanted the one of {at}")
-    if any(said) and (shown := figure.locator(".explore-said").inner_text()) != said[which]:
+    if any(said) and (shown := figure.locator(".explore-said").inner_text().replace("\xa0", " ")) != said[which]:
         found.append(f"sentence {shown!r}, wanted {said[which]!r}")
     return found
 

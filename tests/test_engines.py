@@ -131,7 +131,8 @@ EVERY_STATE = f"""const done = arguments[0], shown = {SHOWN}, states = [];
         if (control) control.value = value, control.dispatchEvent(new Event("input", {{bubbles: true}}));
       mine.push({{
         readouts: controls.map(control => control.closest("div").querySelector("output")?.textContent),
-        said: figure.querySelector(".explore-said")?.textContent ?? "", ...(picture ? shown(figure) : {{}})}});
+        said: (figure.querySelector(".explore-said")?.textContent ?? "").replaceAll("\\xa0", " "),
+        ...(picture ? shown(figure) : {{}})}});
     }}
     states.push(mine);
   }}
@@ -226,7 +227,7 @@ def check_kernel_editor(driver, watched):
 
 
 BUILDER = """const builder = document.querySelector("receptive-field-builder");
-return [builder.querySelector(".live-said").textContent.match(/[\\d\u202f]+ input pixels?/)[0],
+return [builder.querySelector(".live-said").textContent.replaceAll("\\xa0", " ").match(/[\\d\u202f]+ input pixels?/)[0],
   builder.querySelector(".live-cells").innerHTML.match(/M/g).length,
   [...builder.querySelectorAll("td.r")].map(e => e.textContent).join(" "),
   document.activeElement.closest("receptive-field-builder") && document.activeElement.tagName]"""

@@ -50,6 +50,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         path, status = Path(self.translate_path(self.path)), 200
         if not path.is_file():
             path, status = Path(self.directory, "404.html"), 404
+        if not path.is_file():
+            return self.send_error(404)
         data, kind = self.body(path), self.guess_type(str(path))
         headers = {"Content-Type": kind, "Cache-Control": "max-age=600", "Access-Control-Allow-Origin": "*"}
         if any(word in kind for word in ("text", "javascript", "json", "svg")):

@@ -44,7 +44,7 @@ def lab(tmp_path):
         yield url
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(120)
 
 
 def test_before_a_run_one_frame_is_shown(browser, lab):
@@ -62,6 +62,8 @@ def test_before_a_run_one_frame_is_shown(browser, lab):
     frame, picture = figure.locator(".explore-frame").bounding_box(), figure.locator("img").bounding_box()
     assert picture["height"] > 5 * frame["height"] and figure.bounding_box()["height"] < 600
     assert figure.locator("input:visible, select:visible, output:visible").count() == 0
+    tab.wait_for_function(  # a lab that is stopped while its kernel starts hangs
+        "jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status == 'idle'")
     context.close()
 
 

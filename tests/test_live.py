@@ -226,21 +226,24 @@ def cells(builder):
 
 def test_layers_come_and_go_by_keyboard(page):
     builder, keys = page.locator("receptive-field-builder"), page.keyboard
-    said = builder.locator(".live-said")
-    assert "3 layers see a field of 7×7 = 49 input pixels" in said.inner_text() and cells(builder) == 49
+
+    def said():
+        return builder.locator(".live-said").inner_text().replace("\xa0", " ")
+
+    assert "3 layers see a field of 7×7 = 49 input pixels" in said() and cells(builder) == 49
     builder.get_by_role("button", name="Add a layer").focus()
     keys.press("Enter")
-    assert "4 layers see a field of 9×9 = 81" in said.inner_text()
-    assert "up to 361 paths, a corner of the field 1 path;" in said.inner_text()  # as the chapter's cell prints
+    assert "4 layers see a field of 9×9 = 81" in said()
+    assert "up to 361 paths, a corner of the field 1 path;" in said()  # as the chapter's cell prints
     builder.get_by_label("dilation of layer 1").focus()
     keys.press("ArrowDown")
-    assert "field of 11×11 = 121" in said.inner_text()
+    assert "field of 11×11 = 121" in said()
     assert builder.locator("td.r").all_inner_texts() == ["5", "7", "9", "11"]
     for _ in range(3):
         builder.get_by_role("button", name="remove layer 2").focus()
         keys.press("Enter")
         assert builder.locator("button:focus").count() == 1
-    assert "only 9 of them have a path" in said.inner_text() and cells(builder) == 9
+    assert "only 9 of them have a path" in said() and cells(builder) == 9
     assert builder.get_by_role("button", name="remove layer 1").is_disabled()
 
 

@@ -297,6 +297,46 @@ def test_without_scripts_one_frame_is_shown(browser, site):
         assert figure.locator(".explore-controls").is_hidden() and figure.locator("img").first.is_visible()
 
 
+READ = """
+window.painted = [];
+addEventListener("load", () => {
+  scrollTo({top: 6000, behavior: "instant"});
+  requestAnimationFrame(() => {  // in the frame that is painted next
+    const texts = [...document.querySelectorAll("article :is(h2, h3, p, li, pre, figure)")];
+    const text = texts.find(e => e.getBoundingClientRect().top > 80 && e.checkVisibility());
+    const look = () => { painted.push(text.getBoundingClientRect().top); requestAnimationFrame(look); };
+    look();
+  });
+});"""
+PLACE = """() => {
+  const texts = [...document.querySelectorAll("article :is(h2, h3, p, li, pre, figure)")];
+  const at = texts.findIndex(e => e.getBoundingClientRect().top > 80 && e.checkVisibility());
+  return [at, texts[at].getBoundingClientRect().top];
+}"""
+
+
+@pytest.mark.parametrize("page", ["chapters/limits", "chapters/unet", "chapters/data_consistency"])
+def test_the_reader_keeps_the_place(browser, site, page):
+    """Who scrolls while the page is still laid out sees no text move; a reload and Back lead to the same text."""
+    with visiting(browser, site) as visit:
+        visit.tab.add_init_script(READ)
+        go(visit, site, page)
+        visit.tab.wait_for_function("painted.length > 30")
+        places = visit.tab.evaluate("painted")
+        assert max(places) - min(places) <= 5, f"{places[0]}, then {min(places)} to {max(places)}"
+    with visiting(browser, site) as visit:
+        go(visit, site, page)
+        visit.tab.evaluate("scrollTo({top: document.documentElement.scrollHeight / 2, behavior: 'instant'})")
+        before = visit.tab.evaluate(PLACE)
+        for leave in ("reload", "back"):
+            if leave == "back":
+                go(visit, site, "chapters/notation")
+            getattr(visit.tab, {"reload": "reload", "back": "go_back"}[leave])(wait_until="networkidle")
+            assert not visit.tab.evaluate("document.documentElement.classList.contains('arriving')")
+            after = visit.tab.evaluate(PLACE)
+            assert after[0] == before[0] and abs(after[1] - before[1]) <= 5, f"{leave}: {before}, then {after}"
+
+
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_links_into_a_chapter_land(browser, site, width):
     """On the heading, also while what lies above it is not laid out yet."""
@@ -356,8 +396,8 @@ def test_intensities_are_true_in_the_dark(browser, site):
         assert len(shown) == len(stored)
         kinds = set()
         for picture, wanted in zip(shown, stored):
+            picture.evaluate("async i => { i.loading = 'eager'; await i.decode(); }")
             picture.evaluate(NATURAL)
-            visit.tab.evaluate("i => i.decode()", picture.element_handle())
             pixels = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("RGB"))
             picture.evaluate("picture => picture.style = 'position: fixed; left: -9999px'")
             levels, inside = np.asarray(wanted.convert("RGB")), np.zeros(wanted.size[::-1], bool)

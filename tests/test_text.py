@@ -70,6 +70,15 @@ def test_both_sides_split_alike(browser, site):
         assert split == [text.Words._word_re.findall(said) for said in texts.values()]
 
 
+@pytest.mark.parametrize("words", ["constructor", "__proto__", "valueOf null space"])
+def test_words_that_scripts_inherit_are_words(browser, site, words):
+    with visiting(browser, site) as visit:
+        visit.tab.goto(f"{site.url}search.html?q={words}")
+        expect(visit.tab.locator("#search-results h2")).to_have_text("Search Results")
+        hits = [link.get_attribute("href") for link in visit.tab.locator("#search-results li a").all()]
+        assert visit.wrong == [] and not [hit for hit in hits if "undefined" in hit]
+
+
 @pytest.mark.parametrize(("words", "page", "seen"), [
     ("0.03", "convolutions", "0.03"), ("12.5", "output_constraints", "12.5"), ("1.91", "limits", "1.9"),
     ("13 %25", "summary", "13"), ("-0.2", "cnn", "0.2"), ("32,270", "mri", "32,270"), ("5234", "claims", ""),

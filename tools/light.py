@@ -224,6 +224,7 @@ def on_page(app, pagename, template, context, doctree):
         context["script_files"] = list(kept.values())
     if body:
         body = number_links(app, pagename, PLAIN.sub(r"\1", frames_to_files(app, context)))
+        body = re.sub(r"<!--/k-->(?=[,.;:)?!\]])", "<!--/k-->\u2060", body)  # no line begins with a comma
         context["body"] = SCROLLS.sub(r'\g<0> tabindex="0"', body)
     context["fonts"] = [f"_static/{font}.woff2" for font, sign in FONTS.items() if re.search(sign, body)]
     page = app.config.root_doc if pagename == "index" else pagename  # index.html forwards to the first page
@@ -329,6 +330,8 @@ def finish(app, exception):
         text = before = path.read_text(encoding="utf-8")
         for old, new in MEND.items():
             text = text.replace(old, new)
+        if number := app.env.toc_secnumbers.get(path.relative_to(out).with_suffix("").as_posix(), {}).get(""):
+            text = re.sub(r'(class="onlyprint">\s*<h1>)(?!\d)', rf"\g<1>{number[0]}. ", text)
         text = VOID.sub(r"\1>", text)
         if text != before:
             path.write_text(text, encoding="utf-8")

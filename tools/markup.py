@@ -11,7 +11,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 FORMULA, CODE = "\ufffc", "\ufffb"  # stand for what is no text
 # Where a line may not break, as a match whose spaces are to be replaced: before a unit, around ± and × and relations of
 # numbers, behind a word that a number belongs to.
-UNIT = r"(?:%|‰|°|×|dB|px|pixels?|voxels?|ms|s|min|h|seconds?|minutes?|hours?|[kKMG]i?B|HU|mm|cm|m?rad|k?Hz|keV)(?!\w)"
+UNIT = (r"(?:%|‰|°|×|dB|px|pixels?|voxels?|ms|s|min|h|seconds?|minutes?|hours?|times|"
+        r"degrees?|seeds|[kKMG]i?B|HU|mm|cm|m?rad|k?Hz|keV)(?!\w)")
 KEPT = re.compile(rf"(?<=[\d{FORMULA}])\s(?={UNIT})|\s?±\s?|×\s(?=\d)|\s[=≈<>≤≥]\s(?=[-−+]?[\d{FORMULA}])"
                   r"|\b(?:[Ff]ig(?:ure|\.)|[Tt]able|[Cc]hapters?|[Ss]ections?|[Ee]xercises?|[Ee]quations?)\s(?=\(?\d)")
 CONTENTS = (["exercise-content"], ["solution-content"])  # the ids of what sphinx-exercise calls a section

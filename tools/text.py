@@ -79,7 +79,7 @@ def spoken(formula: str) -> str:
 def text(page: str) -> str:
     """What a reader sees in the article of a page, in one line, each formula once."""
     article = guard.MATH.sub(lambda formula: spoken(formula[0]), UNREAD.sub("", ARTICLE.search(page)[1]))
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", article))).strip()
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", article)).replace("\u2060", "")).strip()
 
 
 def write_texts(app, exception):

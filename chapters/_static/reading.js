@@ -17,7 +17,7 @@ document.addEventListener("copy", event => {
   copied.querySelectorAll(".headerlink, button").forEach(part => part.remove());
   copied.style.cssText = "position: fixed; left: -9999px";  // only what is laid out has line breaks and tabs
   document.body.append(copied);
-  event.clipboardData.setData("text/plain", copied.innerText);
+  event.clipboardData.setData("text/plain", copied.innerText.replaceAll("\u2060", ""));
   copied.removeAttribute("style");
   event.clipboardData.setData("text/html", copied.outerHTML);
   copied.remove();
@@ -28,7 +28,8 @@ const unfold = part => {
   for (let fold = part?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 };
 const unfoldTarget = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  let target;
+  try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { return; }  // no address
   if (target?.closest("details:not([open])")) unfold(target), target.scrollIntoView();
 };
 addEventListener("hashchange", unfoldTarget);

@@ -11,8 +11,10 @@ const load = () => loading ??= new Promise(done => {
 window.fetch = async address => ({ text: async () => (await load())[address.replace(/^\.\/|\.html$/g, "")] });
 
 Search._parseQuery = query => {
-  const words = new Set(splitQuery(query.toLowerCase()).filter(word => !stopwords.includes(word)));
-  const stemmer = new Stemmer(), stems = new Set([...words].map(word => stemmer.stemWord(word)));
+  const stemmer = new Stemmer();
+  const isWord = word => !stopwords.includes(word) && !(stemmer.stemWord(word) in {});  // as "constructor" is
+  const words = new Set(splitQuery(query.toLowerCase()).filter(isWord));
+  const stems = new Set([...words].map(word => stemmer.stemWord(word)));
   DOCUMENTATION_OPTIONS.LINK_SUFFIX = `.html?highlight=${encodeURIComponent([...words].join(" "))}`;
   return [query, stems, new Set(), words, words];
 };

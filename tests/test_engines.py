@@ -121,11 +121,17 @@ def test_page_is_right(engine, tab, watched, page):
 # Explorables
 
 EVERY_STATE = f"""const done = arguments[0], shown = {SHOWN}, states = [];
+const isDrawn = picture => {{  // in WebKit a moment after decode()
+  const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  try {{ return context.getImageData(0, 0, 1, 1).data[3]; }} catch {{ return true; }}  // the picture of a file
+}};
 (async () => {{
   for (const figure of document.querySelectorAll("figure.explore")) {{
     const picture = figure.querySelector("img"), controls = [...figure.querySelectorAll("input, select")];
     const [rows, columns] = figure.dataset.shape.split(" ").map(Number), mine = [];
     if (picture) picture.loading = "eager", await picture.decode();
+    while (picture && !isDrawn(picture)) await new Promise(requestAnimationFrame);
     for (let at = 0; at < rows * columns; at++) {{
       for (const [control, value] of [[controls[0], Math.floor(at / columns)], [controls[1], at % columns]])
         if (control) control.value = value, control.dispatchEvent(new Event("input", {{bubbles: true}}));

@@ -187,10 +187,10 @@ def number_links(app, pagename: str, body: str) -> str:
         if address not in chapters:
             return match[0]
         number, title = chapters[address]
-        before = re.sub(r"(?:<(?!/)[^>]*>)+$", "", body[:match.start()][-200:])
-        if words != title or (alone and re.search(r"<(?:p|h\d)[^>]*>$", body[:match.start()][-200:])):
+        before = body[max(0, match.start() - 200):match.start()]
+        if words != title or (alone and re.search(r"<(?:p|h\d)[^>]*>$", before)):
             return f'{link} data-chapter="{number}">{span}{words}'
-        starts = before != body[:match.start()][-200:] or re.search(r"[.?!:]\s$", before)
+        starts = re.search(r"<(?!/)[^>]*>$|[.?!:]\s$", before)
         return f'{link} title="{title}">{span}{"Chapter" if starts else "chapter"}\xa0{number}'
     return LINK.sub(numbered, body)
 

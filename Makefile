@@ -6,6 +6,7 @@ REPOSITORY ?=
 BRANCH ?= main
 SITE ?=
 PORT ?= 8000
+EDIT ?=
 export OMP_NUM_THREADS ?= 1
 
 PY = .venv/bin/python
@@ -36,8 +37,8 @@ claims: .venv/book  ## run what the claims rest on and print the ledger's table,
 serve: book  ## render the book and serve it on localhost; PORT=8000
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lab: .venv/book  ## open JupyterLab in chapters/
-	$(PY) -m jupyterlab chapters
+lab: $(if $(EDIT),.venv/book,book)  ## open the student edition in JupyterLab, laid into notebooks/ and never over your changes; EDIT=1 for the sources
+	$(PY) tools/lab.py $(if $(EDIT),--edit)
 
 bench: .venv/test  ## measure seconds and memory, and store them for the page "Running times"
 	$(PY) tools/bench.py

@@ -3,7 +3,9 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import nbformat
 import pytest
 
 import build
@@ -20,6 +22,86 @@ addEventListener("error", ({message, target}) => {  // Firefox fetches the next 
 addEventListener("unhandledrejection", e => seen.push(`rejected: ${e.reason}`));
 for (const kind of ["error", "warn"]) console[kind] = (...said) => seen.push(`console: ${said.join(" ")}`);
 </script>"""
+# What the chapters may use of MyST, and do not use yet
+KINDS = r"""(sec-kinds)=
+# All kinds
+
+A [link](https://example.org/a_b), a [page](notation.md), a [heading](#sec-kinds), {ref}`words <sec-kinds>`,
+{ref}`sec-cnn`, {numref}`Picture %s <fig-kinds>`, {doc}`unet`.
+{doc}`cnn`: code `{name}`, ``a `b` {form}`c` ``, $a_{b}$ and {math}`\hat x`.
+% a comment
+
+- in a list
+
+  $$
+  a &= b \\
+  &= c
+  $$ (eq-kinds)
+
+  ```{note}
+  Within a list, {eq}`eq-kinds`.
+  ```
+
+1. and `code` in
+   another
+
+> A quotation by {cite:t}`he2016deep`, and {cite:p}`he2016deep,jin2017deep`.
+
++++
+:::{warning}
+A warning with *stress*.
+:::
+
+```{admonition} A title with $x^2$
+:class: tip dropdown
+
+Folded away: {glue:text}`cnn.ipynb::cnn_clean:.2f`.
+```
+
+````{tip}
+Outer.
+
+```{note}
+Inner.
+```
+````
+
+```{math}
+:label: eq-kinds-two
+
+\begin{align}
+p &= q
+\end{align}
+```
+
+Term $t$
+: One line
+  and its second, {doc}`mri`.
+
+: Another meaning.
+
+Other
+: Last.
+
+| a | b |
+|---|---|
+| {eq}`eq-kinds` | $\lvert x \rvert$ |
+
+```python
+print("{form}`cnn`", "$x$")
+```
+
+```{code-block} python
+x = 1
+```
+
+```{figure} ../imgs/ct_slice.png
+:name: fig-kinds
+:alt: A synthetic slice of a chest, with a white spine and dark lungs.
+
+A caption with {eq}`eq-kinds`.
+```
+"""
 IGNORED = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
 
 
@@ -29,6 +111,20 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("built") / "book"
     shutil.copytree(ROOT, root, ignore=IGNORED, ignore_dangling_symlinks=True)
     return root, build.build(root=root)
+
+
+@pytest.fixture(scope="session")
+def fork(tmp_path_factory):
+    """The pages of a fork on GitHub, built as its workflow does: `fork.html`, to be published at `fork.site`."""
+    root = tmp_path_factory.mktemp("fork") / "book"
+    shutil.copytree(ROOT, root, ignore=IGNORED, ignore_dangling_symlinks=True)
+    cells = [nbformat.v4.new_markdown_cell(part) for part in KINDS.split("\n+++\n")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "chapters/kinds.ipynb")
+    toc = root / "_toc.yml"
+    toc.write_text(toc.read_text(encoding="utf-8") + "      - file: chapters/kinds\n", encoding="utf-8")
+    site = "https://someone.github.io/a-fork/"
+    assert build.build("https://github.com/someone/a-fork", "trunk", root, site) == []
+    return SimpleNamespace(root=root, html=root / "_build/html", site=site)
 
 
 @pytest.fixture(scope="session")

@@ -80,19 +80,23 @@ def published(tmp_path_factory):
     return root
 
 
-GITHUB = ["https://github.com/some-one/my.book", "https://github.com/some-one/my.book/edit/trunk/chapters/page.ipynb",
-          "https://github.com/some-one/my.book/issues/new",
-          "https://mybinder.org/v2/gh/some-one/my.book/trunk?urlpath=lab/tree/chapters/page.ipynb"]
+def github(place, branch):
+    """The links of a page on github.com; the last three open the student edition on the branch `notebooks`."""
+    home, file = f"https://github.com/{place}", f"{place}/blob/notebooks/page.ipynb"
+    return [home, f"{home}/edit/{branch}/chapters/page.ipynb", f"{home}/issues/new",
+            f"https://mybinder.org/v2/gh/{place}/notebooks?urlpath=lab/tree/page.ipynb",
+            f"https://colab.research.google.com/github/{file}",
+            f"https://kaggle.com/kernels/welcome?src=https://github.com/{file}"]
+
+
+GITHUB = github("some-one/my.book", "trunk")
 GITLAB = "https://gitlab.com/lab/book"
 # What is given, the links of the buttons, the published address
 PLACES = {
     "GitHub": ("https://github.com/some-one/my.book", "trunk", GITHUB, "https://some-one.github.io/my.book/"),
     "as pasted": ("HTTPS://www.GitHub.com/some-one/my.book.git/", "trunk", GITHUB, "https://some-one.github.io/my.book/"),
     "user page": ("https://github.com/SomeOne/someone.github.io", "main",
-                  ["https://github.com/SomeOne/someone.github.io",
-                   "https://github.com/SomeOne/someone.github.io/edit/main/chapters/page.ipynb",
-                   "https://github.com/SomeOne/someone.github.io/issues/new",
-                   "https://mybinder.org/v2/gh/SomeOne/someone.github.io/main?urlpath=lab/tree/chapters/page.ipynb"],
+                  github("SomeOne/someone.github.io", "main"),
                   "https://someone.github.io/"),
     "GitLab": (GITLAB, "feature/x-1.0", [GITLAB, f"{GITLAB}/-/edit/feature/x-1.0/chapters/page.ipynb",
                                          f"{GITLAB}/-/issues/new",
@@ -258,6 +262,7 @@ def test_second_build_reads_what_changed_and_shows_it(small):
 
     def write(name, title):
         notebook = new_notebook(cells=[new_markdown_cell(f"# {title}"), cell], metadata=refresh.CLEAN_METADATA)
+        notebook.metadata["fingerprint"] = {"its outputs": refresh.outputs(notebook)}
         nbformat.write(notebook, small / f"chapters/{name}.ipynb")
 
     write("first", "Page first")

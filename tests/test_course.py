@@ -724,12 +724,15 @@ def test_explore_lays_two_parameters_out_in_rows_and_columns(monkeypatch):
 
 def test_explore_draws_any_value_where_a_kernel_runs(monkeypatch):
     _, _, box = explored(monkeypatch, grey, level=[0.0, 1.0])
-    slider, picture, sentence = box.children
+    slider, picture, sentence, caption = box.children
     slider.value = 0.37
-    assert sentence.value == "level 0.37"
-    assert np.asarray(Image.open(io.BytesIO(picture.value)).convert("L")).max() == round(0.37 * 255)
+    assert sentence.value == "level 0.37" and "caption" in caption.value.lower()
+    image = BeautifulSoup(picture.value, "html.parser").img
+    drawn = Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2])))
+    assert np.asarray(drawn.convert("L")).max() == round(0.37 * 255)
+    assert int(image["width"]) == drawn.width and len(image["alt"]) > 10
     _, _, box = explored(monkeypatch, lambda size: f"{3 // (size - 5)} pixels", size=[3, 7])
-    slider, sentence = box.children
+    slider, sentence, _ = box.children
     assert (slider.min, slider.max, slider.step) == (3, 7, 4)
 
 

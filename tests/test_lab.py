@@ -1,4 +1,5 @@
-"""In JupyterLab the same cell that makes an explorable of the page gives widgets that call its function."""
+"""In JupyterLab: widgets that call their function, the student edition, bars that leave no trace, what saving does."""
+import json
 import re
 import shutil
 import socket
@@ -6,33 +7,36 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import pytest
 
+import build
+import lab as lab_command
+import refresh
+
 ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = [path.stem for path in refresh.chapters()]
+IDLE = "jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status == 'idle'"
 CHAPTER = "loss_design"  # its explorable needs no training: the cells up to it run in seconds
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """The address of a JupyterLab of its own, in a folder with the helper and a chapter up to its first explorable."""
-    shutil.copytree(ROOT / "chapters/course", tmp_path / "chapters/course")
-    (tmp_path / "imgs").symlink_to(ROOT / "imgs")
-    notebook = nbformat.read(ROOT / f"chapters/{CHAPTER}.ipynb", 4)
-    last = next(i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and "course.explore(" in c.source)
-    notebook.cells = notebook.cells[:last + 1]
-    nbformat.write(notebook, tmp_path / f"chapters/{CHAPTER}.ipynb")
+@contextmanager
+def running(folder):
+    """The address of a JupyterLab of its own in this folder, which shows all cells, also those far from the window."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    settings = folder / ".settings/@jupyterlab/notebook-extension"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", *lab_command.QUIET,
          "--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.expose_app_in_browser=True",
-         "--LabApp.news_url=None",
-         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-        cwd=tmp_path / "chapters", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+         f"--LabApp.user_settings_dir={folder}/.settings", f"--LabApp.workspaces_dir={folder}/.workspaces"],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
@@ -47,42 +51,169 @@ def lab(tmp_path):
         server.wait(120)
 
 
-def test_before_a_run_one_frame_is_shown(browser, lab):
+@contextmanager
+def opened(browser, url, name):
+    """A tab with a notebook; a lab that is stopped while its kernel starts hangs, so it waits for that in the end."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     tab.set_default_timeout(120_000)
-    tab.goto(f"{lab}/lab/tree/{CHAPTER}.ipynb")
+    tab.goto(f"{url}/lab/tree/{name}.ipynb?reset")
     tab.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.content?.widgets?.length")
-    figure = tab.locator("figure.explore").first
-    while not figure.count():  # cells are rendered when they are near
-        tab.evaluate("""() => { const notebook = jupyterapp.shell.currentWidget.content;
-          return notebook.scrollToItem(notebook.widgets.length - 1); }""")
-    figure.scroll_into_view_if_needed()
-    tab.wait_for_function("f => f.querySelector('img').naturalWidth", arg=figure.element_handle())
-    frame, picture = figure.locator(".explore-frame").bounding_box(), figure.locator("img").bounding_box()
-    assert picture["height"] > 5 * frame["height"] and figure.bounding_box()["height"] < 600
-    assert figure.locator("input:visible, select:visible, output:visible").count() == 0
-    tab.wait_for_function(  # a lab that is stopped while its kernel starts hangs
-        "jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status == 'idle'")
+    tab.wait_for_function(IDLE)
+    yield tab
+    tab.wait_for_function(IDLE)
     context.close()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab in a folder with the helper and a chapter up to its first explorable."""
+    shutil.copytree(ROOT / "chapters/course", tmp_path / "chapters/course")
+    (tmp_path / "imgs").symlink_to(ROOT / "imgs")
+    notebook = nbformat.read(ROOT / f"chapters/{CHAPTER}.ipynb", 4)
+    last = next(i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and "course.explore(" in c.source)
+    notebook.cells = notebook.cells[:last + 1]
+    nbformat.write(notebook, tmp_path / f"chapters/{CHAPTER}.ipynb")
+    with running(tmp_path / "chapters") as url:
+        yield url
+
+
+def test_before_a_run_one_frame_is_shown(browser, lab):
+    with opened(browser, lab, CHAPTER) as tab:
+        figure = tab.locator("figure.explore").first
+        figure.scroll_into_view_if_needed()
+        tab.wait_for_function("f => f.querySelector('img').naturalWidth", arg=figure.element_handle())
+        frame, picture = figure.locator(".explore-frame").bounding_box(), figure.locator("img").bounding_box()
+        assert picture["height"] > 5 * frame["height"] and figure.bounding_box()["height"] < 600
+        assert figure.locator("input:visible, select:visible, output:visible").count() == 0
 
 
 def test_a_moved_widget_draws_the_picture_anew(browser, lab):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
-    tab.set_default_timeout(120_000)
-    tab.goto(f"{lab}/lab/tree/{CHAPTER}.ipynb")
-    tab.wait_for_function(
-        "window.jupyterapp && jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel")
-    tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    box = tab.locator(".jp-OutputArea-output .widget-vbox").last
-    box.scroll_into_view_if_needed()
-    picture, slider = box.locator("img"), box.locator("[role=slider], .noUi-handle").first
-    picture.wait_for()
-    before, read = picture.get_attribute("src"), box.locator(".widget-readout").first.inner_text()
-    slider.focus()
-    slider.press("ArrowRight")
-    tab.wait_for_function("([picture, before]) => picture.src != before", arg=[picture.element_handle(), before])
-    assert box.locator(".widget-readout").first.inner_text() != read
-    assert re.search(r"\d", read)
-    context.close()
+    with opened(browser, lab, CHAPTER) as tab:
+        caption = tab.locator("figure.explore figcaption").first.inner_text()
+        tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        box = tab.locator(".jp-OutputArea-output .widget-vbox").last
+        box.scroll_into_view_if_needed()
+        picture, slider = box.locator("img"), box.locator("[role=slider], .noUi-handle").first
+        picture.wait_for()
+        width = picture.evaluate("async i => { await i.decode(); return [i.clientWidth, i.naturalWidth]; }")
+        assert width[0] == width[1] and caption in box.inner_text()
+        before, read = picture.get_attribute("src"), box.locator(".widget-readout").first.inner_text()
+        slider.focus()
+        slider.press("ArrowRight")
+        tab.wait_for_function("([box, before]) => box.querySelector('img').src != before",
+                              arg=[box.element_handle(), before])
+        assert box.locator(".widget-readout").first.inner_text() != read
+        assert re.search(r"\d", read)
+
+
+# The student edition
+
+WRONG = re.compile(r"\{[\w:+.-]+\}`|^:[\w-]+:|:::|`{3}|\$|\\[a-z]+\b|</?[a-z][\w-]*[ >]|&\w+;|\[\^|\]\(|\*\*", re.M)
+READ = """() => [...document.querySelectorAll(".jp-MarkdownOutput")].map(cell => {
+  const copy = cell.cloneNode(true);
+  for (const extra of copy.querySelectorAll("mjx-container, pre, code, .jp-InternalAnchorLink")) extra.remove();
+  for (const block of copy.querySelectorAll("p, li, h1, h2, h3, h4, summary, td, th")) block.append("\\n");
+  return copy.textContent;
+})"""
+
+
+@pytest.fixture(scope="module")
+def students(fork, tmp_path_factory):
+    """The address of a JupyterLab in a folder with nothing but the student edition of a fork."""
+    folder = tmp_path_factory.mktemp("students") / "notebooks"
+    lab_command.lay(fork.html / "_sources/chapters", folder)
+    with running(folder) as url:
+        yield url
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS, "kinds"])
+def test_student_edition_reads_like_the_page(browser, students, fork, name):
+    notebook = nbformat.read(fork.html / f"_sources/chapters/{name}.ipynb", 4)
+    cells = [c for c in notebook.cells if c.cell_type == "markdown"]
+    page = (fork.html / f"chapters/{name}.html").read_text(encoding="utf-8")
+    with opened(browser, students, name) as tab:
+        count = "([what, count]) => document.querySelectorAll(what).length == count"
+        tab.wait_for_function(count, arg=[".jp-MarkdownOutput", len(cells)])
+        formulas = len(re.findall(r"<math ", re.search(r'<article.*?</article>', page, re.S)[0]))
+        tab.wait_for_function(count, arg=[".jp-MarkdownOutput mjx-container", formulas])
+        assert tab.locator("mjx-merror, mjx-container [data-mjx-error]").count() == 0
+        texts = tab.evaluate(READ)
+        assert [(WRONG.search(text)[0], text) for text in texts if WRONG.search(text)] == []
+        assert tab.locator(".jp-MarkdownOutput img").evaluate_all("all => all.filter(i => !i.naturalWidth).length") == 0
+        assert tab.locator("figure.explore :is(input, select):visible").count() == 0, "a dead slider"
+        helper = tab.locator(".jp-CodeCell").first
+        assert helper.locator(".jp-InputArea-editor").count() == 0 or helper.bounding_box()["height"] < 60, "not folded"
+        folded = sum(c.source.count("<details>") for c in cells)
+        assert tab.locator(".jp-MarkdownOutput details:not([open])").count() == folded
+
+
+# While a cell works, and what saving does
+
+LONG = """import torch, course
+model = course.CNN(2, channels=4)
+z = torch.rand(4, 1, 64, 64)
+torch.manual_seed(0)
+for seed in course.seeds(2):
+    losses = course.fit(model, z, z, steps=100_000, lr=1e-3)
+"""
+
+
+def test_a_bar_is_seen_while_a_cell_works_and_leaves_no_trace(browser, tmp_path):
+    shutil.copytree(ROOT / "chapters/course", tmp_path / "course")
+    cells = [nbformat.v4.new_code_cell(source) for source in (LONG, "print('usable', torch.get_default_dtype())")]
+    path = tmp_path / "long.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA), path)
+    with running(tmp_path) as url, opened(browser, url, "long") as tab:
+        tab.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        said = tab.locator(".jp-OutputArea-output:has(progress)")
+        said.wait_for()
+        assert re.match(r"seeds 0 of 2\s+updates \d+ of 100000, about \d+ s left", said.inner_text().strip())
+        before = tab.locator("progress").nth(1).get_attribute("value")
+        tab.wait_for_function("b => Number(document.querySelectorAll('progress')[1].value) > b", arg=int(before))
+        tab.evaluate("jupyterapp.commands.execute('notebook:interrupt-kernel')")
+        tab.get_by_text("KeyboardInterrupt").first.wait_for()
+        tab.wait_for_function("!document.querySelector('progress')")
+        tab.wait_for_function(IDLE)
+        tab.evaluate("""() => { const notebook = jupyterapp.shell.currentWidget.content;
+          notebook.activeCellIndex = 1; notebook.deselectAll(); }""")
+        tab.evaluate("() => { jupyterapp.commands.execute('notebook:run-cell'); }")
+        tab.get_by_text("usable torch.float32").wait_for()
+        tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        tab.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    assert "progress" not in json.dumps([c.get("outputs") for c in nbformat.read(path, 4).cells])
+
+
+def test_a_chapter_saved_in_jupyterlab_is_refused_until_it_is_refreshed(browser, tmp_path, monkeypatch):
+    for file in ("_config.yml", "chapters/_static", "chapters/course", "imgs", "requirements.txt"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / file).is_dir() else shutil.copy)(ROOT / file, tmp_path / file)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/page\n")
+    (tmp_path / "references.bib").write_text("")
+    explore = ("import course\ncourse.explore(lambda level: f'level {level}', level=[1, 2, 3], caption='Levels.', "
+               "alt='Nothing is to be seen, the level is said.')")
+    cells = [nbformat.v4.new_markdown_cell("# Page"), nbformat.v4.new_code_cell(explore)]
+    path = tmp_path / "chapters/page.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA), path)
+    refresh.run([path], root=tmp_path)
+    first = path.read_bytes()
+    assert build.build(root=tmp_path) == [] and refresh.stale(path, tmp_path) == []
+
+    def save(run):
+        with running(tmp_path / "chapters") as url, opened(browser, url, "page") as tab:
+            if run:
+                tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+                tab.locator(".jp-OutputArea-output .widget-vbox").wait_for()
+            else:
+                tab.evaluate("jupyterapp.shell.currentWidget.content.model.setMetadata('touched', 1)")
+            tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
+            tab.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+
+    save(run=False)
+    assert path.read_bytes() != first and refresh.stale(path, tmp_path) == [] and build.build(root=tmp_path) == []
+    save(run=True)
+    assert refresh.stale(path, tmp_path) == ["its outputs"]
+    (said,) = build.build(root=tmp_path)
+    assert said.startswith("chapters/page.ipynb: its outputs") and said.endswith("run make refresh CHAPTERS=page")
+    refresh.run([path], root=tmp_path)
+    assert path.read_bytes() == first and build.build(root=tmp_path) == []

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 import guard
+import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = r"[\w.-]*\w[\w.-]*"
@@ -131,7 +132,8 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
 
 def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
     """Render the book and let the guard look at it; what is wrong, one line each."""
-    return guard.yaml_complaints(root) or render(repository, branch, root, site) or guard.complaints(root)
+    return (guard.yaml_complaints(root) or refresh.foreign(root) or render(repository, branch, root, site)
+            or guard.complaints(root))
 
 
 def main() -> None:

@@ -2,13 +2,15 @@
 
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
-A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, the package
-chapters/course, the pictures in imgs/ and requirements.txt. A chapter that fails, or an interrupted run, leaves the
+A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, its outputs, the
+package chapters/course, the pictures in imgs/ and requirements.txt: outputs that another program stored are stale,
+too. A chapter that fails, or an interrupted run, leaves the
 stored notebook as it was.
 """
 import argparse
 import errno
 import hashlib
+import json
 import os
 import re
 import resource
@@ -63,13 +65,20 @@ def digest(*parts: str | bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
+def outputs(notebook) -> str:
+    """A digest of the outputs of a notebook."""
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    return digest(*(json.dumps([c.execution_count, c.outputs], sort_keys=True) for c in cells))
+
+
 def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
-    """What the stored outputs of a notebook depend on: {what: digest of it}."""
-    code = [c.source for c in notebook.cells if c.cell_type == "code"]
+    """What the stored outputs of a notebook are and depend on: {what: digest of it}."""
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
     # Only what can be imported: systems and editors lay other files beside it.
     helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
     return {
-        "its code": digest(*code),
+        "its code": digest(*(c.source for c in cells)),
+        "its outputs": outputs(notebook),
         "course": digest(*(p.name + guard.read_text(p) for p in helper)),
         "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in guard.pictures(root / "imgs"))),
         "requirements.txt": digest(guard.read_text(root / "requirements.txt")),
@@ -81,6 +90,22 @@ def stale(path: Path, root: Path = ROOT) -> list[str]:
     notebook = read(path)
     stored = notebook.metadata.get("fingerprint", {})
     return [what for what, value in fingerprint(notebook, root).items() if stored.get(what) != value]
+
+
+def foreign(root: Path = ROOT) -> list[str]:
+    """A complaint about each chapter whose outputs no refresh has stored, or that is no notebook."""
+    found = []
+    for path in chapters(root):
+        try:
+            notebook = read(path)
+        except ChapterError as e:
+            found.append(str(e))
+            continue
+        shown = any(c.get("outputs") for c in notebook.cells)
+        if shown and notebook.metadata.get("fingerprint", {}).get("its outputs") != outputs(notebook):
+            found.append(f"{path.relative_to(root).as_posix()}: its outputs are not those that a refresh stored: saved "
+                         f"by another program, the page may have lost a figure; run make refresh CHAPTERS={path.stem}")
+    return found
 
 
 def execute(path: Path, root: Path = ROOT):
@@ -116,6 +141,7 @@ def execute(path: Path, root: Path = ROOT):
                 raise ChapterError(f"{path.stem}, cell [{i}]: wrote to stderr: {out.text.strip()}")
             out.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # names a widget of that kernel
         cell.metadata.pop("execution", None)
+    before["its outputs"] = outputs(notebook)
     notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, "fingerprint": before})
     ends = [at for _, at in started[1:]] + [time.perf_counter()]
     over_seeds = sum(end - at for (cell, at), end in zip(started, ends) if re.search(r"\bSEEDS\b", cell.source))

@@ -104,15 +104,18 @@ def control(name: str, values: list, first: int):
                                   readout_format=".3g", **about)
 
 
-def widget(draw, first: list[int], parameters: dict, frame: tuple) -> ipywidgets.VBox:
-    """Sliders over a picture and a sentence, which call `draw` whenever one moves."""
+def widget(draw, first: list[int], parameters: dict, frame: tuple, caption: str, alt: str) -> ipywidgets.VBox:
+    """Sliders over a picture, a sentence and a caption, which call `draw` whenever one moves."""
     controls = {name: control(name, values, at) for (name, values), at in zip(parameters.items(), first)}
-    view, sentence = ipywidgets.Image(layout={"max_width": "100%"}), ipywidgets.HTML()
+    view, sentence = ipywidgets.HTML(), ipywidgets.HTML()
+    words = ipywidgets.HTML(f"<em>{html.escape(caption)}</em>")
 
     def show(picture, said):
         if picture:
             picture.save(stream := io.BytesIO(), "PNG")
-            view.value = stream.getvalue()
+            data = base64.b64encode(stream.getvalue()).decode()
+            view.value = (f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
+                          f'width="{picture.width}" style="max-width: 100%; height: auto">')
         sentence.value = html.escape(said)
 
     def moved(_):
@@ -124,7 +127,7 @@ def widget(draw, first: list[int], parameters: dict, frame: tuple) -> ipywidgets
     for c in controls.values():
         c.observe(moved, "value")
     show(*frame)
-    return ipywidgets.VBox([*controls.values(), *([view] if frame[0] else []), sentence])
+    return ipywidgets.VBox([*controls.values(), *([view] if frame[0] else []), sentence, words])
 
 
 def explore(draw, *, caption: str, alt: str, start: dict | None = None, **parameters) -> None:
@@ -161,7 +164,7 @@ def explore(draw, *, caption: str, alt: str, start: dict | None = None, **parame
     cases = list(itertools.product(*parameters.values()))
     frames = [picture_of(draw(**dict(zip(parameters, case)))) for case in cases]
     at, first = cases.index(tuple(wanted.values())), [values.index(wanted[name]) for name, values in parameters.items()]
-    box = widget(draw, first, parameters, frames[at])
+    box = widget(draw, first, parameters, frames[at], caption, alt)
     names = "; ".join(f"{name} = {', '.join(map(words, values))}" for name, values in parameters.items())
     view = {"model_id": box.model_id, "version_major": 2, "version_minor": 0}
     display({"text/plain": f"explore {names}", "text/html": page(frames, at, first, parameters, caption, alt),

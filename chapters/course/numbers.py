@@ -1,13 +1,36 @@
 """Numbers over seeds: how they are drawn, printed, kept for the prose, and turned into rows of the ledger of claims."""
 import math
 import os
+import re
 import textwrap
+from collections.abc import Sequence
 
 import torch
 from IPython.display import display
 
+from .progress import progress
 
-def seeds(count: int = 5) -> range:
+
+class Seeds(Sequence):
+    """Numbers in a row, as a range; a loop over them shows how far it is where a person watches."""
+
+    def __init__(self, numbers: range):
+        self.numbers = numbers
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, at):
+        return Seeds(self.numbers[at]) if isinstance(at, slice) else self.numbers[at]
+
+    def __iter__(self):
+        return progress(self.numbers, "seeds")
+
+    def __repr__(self):
+        return f"seeds {self.numbers[0]} to {self.numbers[-1]}" if self.numbers else "no seeds"
+
+
+def seeds(count: int = 5) -> Seeds:
     """The seeds of an experiment: `count` in a row, from 0, or from SEED_OFFSET where the environment has it.
 
     Raises
@@ -19,7 +42,7 @@ def seeds(count: int = 5) -> range:
     offset = os.environ.get("SEED_OFFSET", "0")
     if not offset.isdecimal():
         raise ValueError(f"SEED_OFFSET: got {offset!r}, wanted a whole number, 0 or more")
-    return range(int(offset), int(offset) + count)
+    return Seeds(range(int(offset), int(offset) + count))
 
 
 def row_of_numbers(values) -> torch.Tensor:
@@ -99,6 +122,12 @@ def glue(name: str, value, **metadata) -> None:
             metadata={"scrapbook": {"name": name, "mime_prefix": prefix, **metadata}})
 
 
+def wrapped(text: str) -> str:
+    """The text in lines of at most 88 characters; no number leaves its sign, its unit, its "n =" or its "±"."""
+    kept = re.sub(r" (?=[±=<>≤≥×%]|dB\b|pixels?\b|updates\b)|(?<=[±=<>≤≥×]) ", "\0", text)
+    return textwrap.fill(kept, 88, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
+
+
 def claim(name: str, figure: str, *, holds=None, fails=None, undecided=None) -> None:
     """Assert the evidence for one row of the ledger of claims; print and store its verdict and figure.
 
@@ -128,5 +157,5 @@ def claim(name: str, figure: str, *, holds=None, fails=None, undecided=None) -> 
         verdict = "holds" if len(evidence) == 1 else "holds when"
     else:
         verdict = "false as told" if "fails" in evidence else "not at this scale"
-    print(textwrap.fill(f"{verdict}: {figure}", 88))
+    print(wrapped(f"{verdict}: {figure}"))
     glue(f"claim_{name}", figure, verdict=verdict)

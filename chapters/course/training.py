@@ -2,6 +2,8 @@
 import torch
 import torch.nn.functional as F
 
+from .progress import progress
+
 
 def crops(y: torch.Tensor, x: torch.Tensor, *, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random square cuts at the same places of measurements and images: blur first, crop after.
@@ -69,7 +71,7 @@ def fit(model: torch.nn.Module, y: torch.Tensor, x: torch.Tensor, *, steps: int,
     optimiser = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     losses = torch.empty(steps)
     watch = torch.no_grad()(watch or (lambda step, model: None))
-    for step in range(steps):
+    for step in progress(range(steps), "updates"):
         watch(step, model)
         chosen = torch.randperm(len(y))[:batch] if batch else slice(None)
         optimiser.zero_grad()

@@ -1,0 +1,191 @@
+"""The student edition: a notebook per chapter that reads like its page, and is enough by itself."""
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urljoin
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from nbclient import NotebookClient
+
+import lab
+import refresh
+import student
+from conftest import TAGS, differences
+
+ROOT = Path(__file__).resolve().parent.parent
+ALONE = "cnn"  # the chapter that runs by itself here
+CHAPTERS = [path.stem for path in refresh.chapters()]
+NOT_TEX = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather)\*?\}|\\tag\{[^}]*\}|\s+")
+SAME = str.maketrans("\xa0“”‘’", " \"\"''", "\u2060")
+# Markdown without what MyST adds to it
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table").use(dollarmath_plugin)
+
+
+def edition(html, name):
+    return nbformat.read(html / f"_sources/chapters/{name}.ipynb", 4)
+
+
+def rendered(notebook):
+    """The Markdown cells of a notebook as HTML."""
+    text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    return BeautifulSoup(MARKDOWN.render(text), "html.parser")
+
+
+def article(html, name):
+    """The text of a page, of its cells only the captions."""
+    soup = BeautifulSoup((html / f"chapters/{name}.html").read_text(encoding="utf-8"), "html.parser").article
+    for cell in soup.select("div.cell"):
+        for caption in cell.select("figcaption"):
+            if not caption.find_parent("figure", class_="explore"):
+                cell.insert_before(caption.extract())
+        cell.decompose()
+    for extra in soup.select(".headerlink, script, style"):
+        extra.decompose()
+    return soup
+
+
+def taken(soup, selector):
+    return [x.extract() for x in soup.select(selector)]
+
+
+def sentences(soup):
+    """How often each sentence stands there; a block ends one."""
+    for block in soup.select("p, li, dt, dd, summary, figcaption, th, td, h1, h2, h3, h4"):
+        block.insert_after("¶")
+        block.insert_before("¶")
+    text = re.sub(r"\s+", " ", soup.get_text().translate(SAME))
+    text = re.sub(r"(Figure \d+\.\d+)\.? ", r"\1 ", text)
+    return Counter(words for said in re.split(r"¶|(?<=[.?!:;]) ", text) if (words := said.strip()))
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS, "kinds"])
+def test_nothing_of_the_page_is_lost(fork, name):
+    page, notebook = article(fork.html, name), edition(fork.html, name)
+    ours = rendered(notebook)
+    figures = taken(page, "kernel-editor, receptive-field-builder")
+    pictures = taken(ours, "img")
+    assert len(pictures) == len(figures) + len(taken(page, "img"))
+    assert len([em.extract() for em in ours.select("p > em") if "this is a picture of it" in em.text]) == len(figures)
+    taken(page, ".eqno")
+    for term in page.select("dt"):  # a definition list is a list there
+        term.append(": ")
+        term.name = "b"
+    formulas = []
+    numbers = re.findall(r"\\tag\{(.*?)\}", ours.get_text())
+    assert len(set(numbers)) == len(numbers)
+    for label in ours.select("summary"):  # JupyterLab and Colab set formulas there, Markdown does not
+        label.string = re.sub(r"\$(.+?)\$", lambda tex: formulas.append(tex[1]) or "", label.text)
+    formulas += [NOT_TEX.sub("", x.text) for x in ours.select(".math")]
+    wanted = [NOT_TEX.sub("", x.select_one("annotation").text) for x in taken(page, ".katex-display, .katex")
+              if x.find("annotation")]
+    assert Counter(formulas) == Counter(wanted) and len(wanted) > 3
+    taken(ours, ".math"), taken(ours, "eq")
+    assert [x.text.rstrip() for x in taken(ours, "pre")] == [x.text.rstrip() for x in taken(page, "pre")]
+    links = Counter(x["href"] for x in ours.select("a[href]"))
+    base = f"{fork.site}chapters/{name}.html"
+    assert links == Counter(urljoin(base, x["href"]) for x in page.select("a[href]:not(.enlarge)")), "links"
+    said, wanted = sentences(ours), sentences(page)
+    assert (list(said - wanted), list(wanted - said)) == ([], []) and len(wanted) > 20
+    assert len(ours.find_all("details")) == len(page.find_all("details"))
+
+
+# One file is enough
+
+def run_alone(path, folder):
+    """The notebook at `path`, run by itself in an empty folder, where nobody can import `course`."""
+    shutil.copy(path, folder)
+    notebook = nbformat.read(folder / path.name, 4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def test_one_file_gives_the_stored_outputs(fork, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    stored = edition(fork.html, ALONE)
+    done = run_alone(fork.html / f"_sources/chapters/{ALONE}.ipynb", tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [f"{ALONE}.ipynb"], "it leaves something where it lies"
+    for i, (a, b) in enumerate(zip(stored.cells, done.cells, strict=True)):
+        if a.cell_type == "code":
+            tags = [TAGS[tag] for tag in a.metadata.get("tags", []) if tag in TAGS]
+            assert differences(a.outputs, b.outputs, *tags[:1]) == [], f"cell {i}"
+
+
+def test_the_helper_is_not_unpacked_where_it_is_there(fork, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "chapters"))
+    path = tmp_path / "a.ipynb"
+    (tmp_path / "run").mkdir()
+    notebook = edition(fork.html, ALONE)
+    helper = next(c for c in notebook.cells if c.cell_type == "code")
+    asking = nbformat.v4.new_code_cell("import course; print(course.__file__)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[helper, asking], metadata=refresh.CLEAN_METADATA), path)
+    assert run_alone(path, tmp_path / "run").cells[1].outputs[0].text.startswith(str(ROOT / "chapters"))
+    monkeypatch.delenv("PYTHONPATH")
+    (tmp_path / "run/course").mkdir()  # a folder of that name is no helper
+    assert "course-" in run_alone(path, tmp_path / "run").cells[1].outputs[0].text
+
+
+# Laid out, changed, published
+
+def test_what_a_student_changes_is_kept(fork, tmp_path):
+    source, mine = fork.html / "_sources/chapters", tmp_path / "notebooks"
+    shutil.copytree(source, tmp_path / "edition")
+    assert lab.lay(source, mine) == [] and len(list(mine.iterdir())) == len(CHAPTERS) + 1
+    changed = nbformat.read(mine / "cnn.ipynb", 4)
+    changed.cells[2].source += "\n# mine"
+    changed.metadata.kernelspec.display_name = "Another name"
+    nbformat.write(changed, mine / "cnn.ipynb")
+    (mine / "mri.ipynb").write_text("{")
+    (mine / "own.ipynb").write_text("{}")
+    untouched = nbformat.read(mine / "unet.ipynb", 4)
+    untouched.metadata.language_info["version"] = "3.13"  # as JupyterLab does when it saves
+    nbformat.write(untouched, mine / "unet.ipynb")
+    for name in ("cnn", "unet"):  # the book goes on
+        newer = nbformat.read(tmp_path / f"edition/{name}.ipynb", 4)
+        newer.cells[0].source += "\n\nA new sentence."
+        newer.metadata["edition"] = student.digest(newer)
+        nbformat.write(newer, tmp_path / f"edition/{name}.ipynb")
+    said = lab.lay(tmp_path / "edition", mine)
+    assert [line.partition(":")[0] for line in said] == ["notebooks/cnn.ipynb", "notebooks/mri.ipynb"]
+    assert all("changed by you, and kept; the book has a newer edition" in line for line in said)
+    assert "# mine" in (mine / "cnn.ipynb").read_text() and (mine / "mri.ipynb").read_text() == "{"
+    assert "A new sentence." in (mine / "unet.ipynb").read_text() and (mine / "own.ipynb").exists()
+    (mine / "mri.ipynb").unlink()
+    assert len(lab.lay(tmp_path / "edition", mine)) == 1 and (mine / "mri.ipynb").stat().st_size > 1000
+
+
+def test_the_branch_holds_the_student_edition(fork, tmp_path):
+    def git(folder, *command):
+        done = subprocess.run(["git", "-C", folder, *command], check=True, capture_output=True)
+        return done.stdout.decode()
+
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "-q", "--bare", remote)
+    git(fork.root, "init", "-q")
+    git(fork.root, "-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "-q", "--allow-empty", "-m", "a book")
+    for _ in range(2):
+        subprocess.run([fork.root / "tools/publish.sh", remote], check=True)
+    files = git(remote, "ls-tree", "-r", "--name-only", "notebooks").split()
+    wanted = {*(f"{name}.ipynb" for name in CHAPTERS), "requirements.txt", "README.md", ".binder/requirements.txt"}
+    assert wanted <= set(files)
+    assert git(fork.root, "rev-parse", "HEAD").strip() in git(remote, "show", "notebooks:README.md")
+    stored = (fork.html / "_sources/chapters/cnn.ipynb").read_text(encoding="utf-8")
+    assert git(remote, "show", "notebooks:cnn.ipynb") == stored
+
+
+def test_buttons_of_a_fork_lead_to_its_files(fork):
+    soup = BeautifulSoup((fork.html / "chapters/unet.html").read_text(encoding="utf-8"), "html.parser")
+    links = {a.get_text(strip=True): a["href"] for a in soup.select(".article-header-buttons a[href]")}
+    assert links["Colab"] == "https://colab.research.google.com/github/someone/a-fork/blob/notebooks/unet.ipynb"
+    assert links["Kaggle"].endswith("?src=https://github.com/someone/a-fork/blob/notebooks/unet.ipynb")
+    assert links["Binder"] == "https://mybinder.org/v2/gh/someone/a-fork/notebooks?urlpath=lab/tree/unet.ipynb"
+    assert (fork.html / "chapters" / links[".ipynb"]).resolve() == fork.html / "_sources/chapters/unet.ipynb"

@@ -1,0 +1,390 @@
+"""Sphinx extension: the student edition, a notebook per chapter that reads like its page in every notebook program.
+
+What MyST adds to Markdown becomes plain Markdown: numbers from the stored run, figures, equations, sections and
+exercises numbered as on the page, references as links to it. The first code cell carries the helper and the pictures
+for places where `course` cannot be imported. The files replace the sources that the page's download button gives.
+"""
+import ast
+import base64
+import io
+import json
+import mimetypes
+import posixpath
+import re
+import runpy
+import zipfile
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
+from sphinx import addnodes
+from sphinx.errors import ExtensionError
+
+import guard
+import refresh
+
+# Code, formulas and roles within a line, in the order in which they are looked for
+ROLE = re.compile(r"\{(?P<role>[\w:+.-]+)\}(?P<t>`+)(?P<text>.+?)(?P=t)(?!`)|(?P<code>`+).+?(?P=code)(?!`)"
+                  r"|\$\$.+?\$\$|\$.+?\$|(?P<image>!?)\[(?P<words>[^\]\[]*)\]\((?P<to>[^)\s]+)\)"
+                  r"|\[\^(?P<note>[^\]\s]+)\](?P<colon>:?)", re.S)
+QUOTES = {"note", "warning", "tip", "important", "caution", "danger", "error", "hint", "attention", "seealso",
+          "admonition", "dropdown", "margin", "sidebar", "topic"}
+DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
+# Tokens of markdown-it that are more than text within lines
+BLOCKS = {"heading_open", "fence", "colon_fence", "code_block", "math_block", "math_block_label", "amsmath", "dl_open",
+          "myst_target", "myst_line_comment", "myst_block_break"}
+CODE = {"code", "code-block", "sourcecode"}
+assets = runpy.run_path(str(refresh.ROOT / "chapters/course/assets.py"))  # the package itself imports torch
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what JupyterLab and Colab go by
+HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}  # tags of cells whose code the page folds or lacks
+UNPACK = '''\
+# @title The book's helper, for places that lack it: unpacked, not downloaded
+# A chapter of {book}. Text CC BY 4.0, code MIT.
+try:
+    from course import explore
+except ImportError:  # this file is alone
+    import base64, io, sys, tempfile, zipfile
+    sys.modules.pop("course", None)
+    folder = tempfile.mkdtemp(prefix="course-")
+    sys.path.insert(0, f"{folder}/chapters")
+    zipfile.ZipFile(io.BytesIO(base64.b85decode("""
+{data}
+""".replace("\\n", "")))).extractall(folder)
+'''
+
+
+def digest(notebook) -> str:
+    """One for all that a person sees of a notebook."""
+    seen = ([c.cell_type, c.source, c.get("execution_count"), c.get("outputs")] for c in notebook.cells)
+    return refresh.digest(*(json.dumps(cell, sort_keys=True) for cell in seen))
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]<>|$])", r"\\\1", text)
+
+
+class Edition:
+    """The student edition of one chapter.
+
+    Parameters
+    ----------
+    app : Sphinx                 after a build
+    docname : str                of the chapter
+    """
+
+    def __init__(self, app, docname):
+        self.app, self.env, self.docname = app, app.env, docname
+        self.page = f"{posixpath.basename(docname)}.html"
+        self.root, self.base = Path(app.srcdir), app.config.html_baseurl
+        self.source = refresh.read(self.root / f"{docname}.ipynb")
+        config = MdParserConfig(enable_extensions=set(app.config.myst_enable_extensions))
+        self.md = create_md_parser(config, RendererHTML)
+        sections = [s for s in self.env.get_doctree(docname).findall(nodes.section)
+                    if not s["ids"][0].endswith("-content")]
+        numbers = self.env.toc_secnumbers.get(docname, {})
+        self.numbers = iter([numbers.get("" if i == 0 else f"#{s['ids'][0]}") for i, s in enumerate(sections)])
+        self.notes = []
+
+    def lack(self, what: str):
+        return ExtensionError(f"{self.docname}.ipynb: {what} has no form in the student edition, "
+                              "wanted one in tools/student.py")
+
+    # What stands on the page
+
+    def address(self, uri: str) -> str | None:
+        """The place of a reference for someone who has this file: on the published page, or in the notebook beside."""
+        page, _, anchor = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), uri)).partition("#")
+        if self.base:
+            return posixpath.join(self.base, page) + (f"#{anchor}" if anchor else "")
+        name = page.removesuffix(".html")
+        beside = name != self.docname and (self.root / f"{name}.ipynb").exists()
+        return f"{posixpath.basename(name)}.ipynb" if beside else None
+
+    def link(self, words: str, uri: str) -> str:
+        """Markdown of a reference; the words alone where nobody knows the page's address."""
+        to = self.address(uri)
+        return f"[{words}]({to})" if to else words
+
+    def label(self, name: str) -> str:
+        """The anchor of a label in this chapter."""
+        return self.env.domains["std"].anonlabels.get(name, ("", name))[1]
+
+    def number(self, kind: str, name: str, docname: str = "") -> str:
+        """The number of a figure, an equation or an exercise, as 3.1; of this chapter unless another is named."""
+        numbers = self.env.toc_fignumbers.get(docname or self.docname, {}).get(kind, {})
+        return ".".join(map(str, numbers.get(self.label(name)) or numbers.get(name, ())))
+
+    def glued(self, key: str) -> str:
+        """The number or word that {glue:text}`key` shows; key is [FILE.ipynb::]NAME[:FORMAT]."""
+        file, _, key = key.rpartition("::")
+        name, _, form = key.partition(":")
+        path = (self.root / self.docname).parent / file
+        notebook = refresh.read(path) if file else self.source
+        for cell in notebook.cells:
+            for out in cell.get("outputs", []):
+                if out.get("metadata", {}).get("scrapbook", {}).get("name") == name:
+                    value = out.data["application/papermill.record/text/plain"]
+                    return f"{float(value):{form}}" if form and form != "s" else str(ast.literal_eval(value))
+        raise ExtensionError(f"{self.docname}.ipynb: nothing is glued as {name!r} in {path.name}")
+
+    def resolved(self, role: str, text: str, before: str) -> str:
+        """What a reference shows, as Markdown."""
+        match = re.fullmatch(r"(?P<words>.*?)\s*<(?P<target>[^<>]+)>", text, re.S)
+        words, target = (match["words"], match["target"]) if match else ("", text)
+        domain, kind = {"eq": ("math", "eq"), "doc": ("std", "doc"), "ref": ("std", "ref"),
+                        "numref": ("std", "numref")}.get(role) or role.split(":", 1)
+        if role in ("ref", "numref") and not words and (exercise := self.env.sphinx_exercise_registry.get(target)):
+            there = exercise["docname"]
+            page = self.app.builder.get_relative_uri(self.docname, there) or self.page
+            return self.link(f"Exercise {self.number('exercise', target, there)}", f"{page}#{target}")
+        shown = nodes.inline("", words or target)
+        asked = addnodes.pending_xref("", shown, refdomain=domain, reftype=kind, reftarget=target, refdoc=self.docname,
+                                      refexplicit=bool(words))
+        node = self.env.domains[domain].resolve_xref(
+            self.env, self.docname, self.app.builder, kind, target, asked, shown)
+        if node is None:
+            raise ExtensionError(f"{self.docname}.ipynb: {{{role}}}`{text}` leads nowhere")
+        if role == "doc" and not words:  # as light.number_links
+            page = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), target))
+            if number := self.env.toc_secnumbers.get(page, {}).get(""):
+                word = "Chapter" if re.search(r"(^|[.?!:]\s)$", before) else "chapter"
+                return self.link(f"{word} {number[0]}", node["refuri"])
+        return self.markdown(node)
+
+    def markdown(self, node) -> str:
+        """A resolved reference as Markdown."""
+        if isinstance(node, nodes.Text):
+            return plain(node.astext())
+        inner = "".join(map(self.markdown, node.children))
+        if isinstance(node, nodes.reference):
+            uri = node.get("refuri") or f"{self.page}#{node['refid']}"
+            return self.link(inner, uri)
+        return f"*{inner}*" if isinstance(node, nodes.emphasis) else inner
+
+    def embedded(self, path: Path) -> str:
+        """A picture as its address; Colab shows no attachments of cells."""
+        kind = mimetypes.guess_type(path.name)[0]
+        return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+    # Markdown
+
+    def line(self, text: str) -> str:
+        """Text with what stands within a line: roles, links, notes."""
+        def put(match):
+            if role := match["role"]:
+                if role == "glue:text":
+                    return plain(self.glued(match["text"]))
+                if role == "math":
+                    return f"${match['text']}$"
+                if role in ("eq", "doc", "ref", "numref") or role.startswith("cite:"):
+                    return self.resolved(role, match["text"], match.string[:match.start()])
+                raise self.lack(f"the role {{{role}}}")
+            if match["note"]:
+                if match["note"] not in self.notes:
+                    self.notes.append(match["note"])
+                return f"<sup>{self.notes.index(match['note']) + 1}</sup>" + (" " if match["colon"] else "")
+            to = match["to"]
+            if to is None or re.match(r"[a-z]+:", to):
+                return match[0]
+            if match["image"]:
+                return f"![{match['words']}]({self.embedded((self.root / self.docname).parent / to)})"
+            page, _, anchor = to.partition("#")
+            if not page:
+                return self.link(match["words"], f"{self.page}#{self.label(anchor)}")
+            return self.link(match["words"], re.sub(r"\.(md|ipynb)$", ".html", page) + (f"#{anchor}" if anchor else ""))
+        return ROLE.sub(put, text)
+
+    def equation(self, tex: str, label: str = "") -> str:
+        tex = tex.strip()
+        if r"\\" in tex and r"\begin" not in tex:
+            tex = f"\\begin{{aligned}}\n{tex}\n\\end{{aligned}}"
+        tex = re.sub(r"\\(begin|end)\{(align|gather)\*?\}", r"\\\1{\2ed}", tex)
+        if label:
+            tex += f"\n\\tag{{{self.number('displaymath', nodes.make_id(f'equation-{label}'))}}}"
+        return f"$$\n{tex}\n$$"
+
+    def quote(self, title: str, body: str, folded: bool) -> str:
+        """A box as a quotation, or folded; within the label of a fold Markdown is not read."""
+        if folded:
+            return f"<details>\n<summary>{MarkdownIt().renderInline(title)}</summary>\n\n{body}\n\n</details>"
+        lines = [f"**{title}**", "", *body.splitlines()]
+        return "\n".join(f"> {line}".rstrip() for line in lines)
+
+    def directive(self, name: str, title: str, content: str) -> str:
+        options = dict(re.findall(r"^:([\w-]+):[ \t]*(.*)$", re.match(r"(?:^:[\w-]+:.*\n?)*", content, re.M)[0], re.M))
+        content = re.sub(r"\A(?:^:[\w-]+:.*\n?)*", "", content, flags=re.M).strip("\n")
+        folded = "dropdown" in options.get("class", "") or name == "dropdown"
+        label = options.get("label") or options.get("name") or ""
+        if name == "exercise":
+            named = f" ({self.line(title)})" if title else ""
+            number = self.number("exercise", label)
+            return f"### Exercise{f' {number}' if number else ''}{named}\n\n{self.text(content)}"
+        if name == "solution":
+            about = self.env.sphinx_exercise_registry[title.strip()]
+            number = self.number("exercise", title.strip())
+            words = "".join(child.astext() for child in about["node"][0].children[1:]).strip()
+            head = f"Solution to Exercise{f' {number}' if number else ''}{f' ({words})' if words else ''}"
+            return self.quote(head, self.text(content), True) if folded else f"#### {head}\n\n{self.text(content)}"
+        if name in QUOTES:
+            head = self.line(title) if title else name.capitalize()
+            if title and name not in ("admonition", "dropdown", "topic", "sidebar"):
+                head, content = name.capitalize(), f"{title}\n\n{content}"  # a note may begin on its first line
+            return self.quote(head, self.text(content), folded)
+        if name == "math":
+            return self.equation(f"{title}\n{content}", label)
+        if name in CODE:
+            return f"```{title}\n{content}\n```"
+        if name in ("figure", "image"):
+            picture = f"![{options.get('alt', '')}]({self.embedded((self.root / self.docname).parent / title)})"
+            number = self.number("figure", label)
+            caption = f"{f'**Figure {number}.** ' if number else ''}{self.text(content)}"
+            return f"{picture}\n\n{caption}" if name == "figure" else picture
+        if name == "raw" and (live := re.search(r"<(\w+-[\w-]+)\b[^>]*>", content)):
+            picture = self.root / f"chapters/_static/{live[1]}.png"
+            if not picture.exists():
+                raise ExtensionError(f"{self.docname}.ipynb: <{live[1]}> has no picture, wanted {picture.name} "
+                                     "in chapters/_static")
+            said = re.sub(r"<[^>]+>", "", content).strip()
+            place = self.link("on the page", self.page)
+            return f"![{said}]({self.embedded(picture)})\n\n*A figure that answers {place}: this is a picture of it.*"
+        if name == "raw":
+            return content
+        raise self.lack(f"the directive {{{name}}}")
+
+    def block(self, token, lines: list[str]) -> str:
+        """A block of MyST, which these lines hold, as plain Markdown."""
+        match token.type:
+            case "heading_open":
+                number = next(self.numbers, None)
+                words = re.sub(r"^[\s>]*#+\s+", "", " ".join(lines[:-1] if token.markup in "=-" else lines))
+                shown = ".".join(map(str, number)) + ". " if number else ""
+                return f"{'#' * int(token.tag[1])} {shown}{self.line(words)}"
+            case "math_block" | "amsmath":
+                return self.equation(token.content)
+            case "math_block_label":
+                return self.equation(token.content, token.info)
+            case "dl_open":
+                return self.definitions(lines)
+            case "fence" | "colon_fence":
+                name, title = DIRECTIVE.fullmatch(token.info.strip()).groups()
+                return self.directive(name, title, token.content)
+        return ""  # a label, a comment, the end of a block
+
+    def definitions(self, lines: list[str]) -> str:
+        """A definition list as a list: **term**: what it means."""
+        items = []
+        for line in lines:
+            if re.match(r":\s", line):
+                items[-1].append([line[1:].strip()])
+            elif line[:1].strip():
+                items.append([line])
+            elif items and len(items[-1]) > 1:
+                items[-1][-1].append(line.strip() and line[2:])
+        made = [f"**{self.line(term)}**: " + "\n\n".join(self.text("\n".join(said)).strip() for said in meanings)
+                for term, *meanings in items]
+        return "\n".join("- " + item.replace("\n", "\n  ") for item in made)
+
+    def text(self, source: str) -> str:
+        """Markdown with what MyST adds to it as plain Markdown."""
+        lines, out, at = source.splitlines(), [], 0
+        for token in self.md.parse(source):
+            if token.type not in BLOCKS or token.map is None or token.map[0] < at:
+                continue
+            start, end = token.map
+            out += self.line("\n".join(lines[at:start])).split("\n") if start > at else []
+            if token.type in ("fence", "code_block") and not DIRECTIVE.fullmatch(token.info.strip()):
+                out += lines[start:end]  # code
+            else:
+                first = re.match(r"(?:[\s>]|(?:[-*+]|\d+[.)])\s)*", lines[start])[0]
+                made, rest = self.block(token, lines[start:end]).splitlines(), re.sub(r"[^\s>]", " ", first)
+                out += [(prefix + line).rstrip() for prefix, line in zip([first, *[rest] * len(made)], made)]
+                out += [] if lines[end - 1].strip() else [""]  # a block that ends in an empty line
+            at = end
+        return "\n".join(out + self.line("\n".join(lines[at:])).split("\n"))
+
+    # Cells
+
+    def prose(self, source: str, identity: str):
+        return nbformat.v4.new_markdown_cell(self.text(source).strip("\n"), id=identity[:64])
+
+    def code(self, cell):
+        """The cell and, behind a figure, its caption."""
+        tags, about = cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})
+        kept = {"tags": tags} if tags else {}
+        if HIDDEN & set(tags):
+            kept |= FOLDED
+        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=cell.outputs,
+                                          execution_count=cell.execution_count)
+        cells = [shown]
+        if figure := about.get("figure"):
+            number = self.number("figure", figure.get("name", ""))
+            caption = f"**Figure {number}.** {figure['caption']}" if number else figure["caption"]
+            cells.append(self.prose(caption, f"{cell.id}-caption"))
+        return cells
+
+    def helper(self):
+        """The cell that unpacks the helper, and the pictures that the chapter names."""
+        code = "\n".join(c.source for c in self.source.cells if c.cell_type == "code")
+        course = sorted(p for p in (self.root / "chapters/course").glob("*.py") if p.stem.isidentifier())
+        named = [p.name for p in guard.pictures(self.root / "imgs") if p.name in code]
+        named += [p.name for name in named for p in assets["originals"](name, self.root / "imgs")]
+        pictures = [self.root / "imgs" / name for name in sorted(set(named))]
+        with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
+            for path in course + pictures:
+                name = zipfile.ZipInfo(path.relative_to(self.root).as_posix())  # without a date
+                file.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+        data = base64.b85encode(stream.getvalue()).decode()
+        wrapped = "\n".join(data[i:i + 120] for i in range(0, len(data), 120))
+        title = self.app.config.html_title
+        book = f"{title}, {posixpath.join(self.base, self.docname)}.html" if self.base else title
+        source = UNPACK.replace("{data}", wrapped).replace("{book}", book)
+        return nbformat.v4.new_code_cell(source, id="helper", metadata=dict(FOLDED))
+
+    def notebook(self):
+        cells = []
+        for cell in self.source.cells:
+            if cell.cell_type == "code" and not any(c.cell_type == "code" for c in cells):
+                cells.append(self.helper())
+            cells += self.code(cell) if cell.cell_type == "code" else [self.prose(cell.source, cell.id)]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA)
+        notebook.metadata["edition"] = digest(notebook)  # see tools/lab.py
+        return notebook
+
+
+def buttons(app, pagename, template, context, doctree):
+    """Binder, Colab and Kaggle open the student edition, which the Pages workflow puts on the branch `notebooks`."""
+    repository = re.fullmatch(r"https://github\.com/(.+/.+)", app.config.html_theme_options.get("repository_url") or "")
+    group = [b for b in context.get("header_buttons", []) if b.get("label") == "launch-buttons"]
+    if repository and group:
+        place, name = repository[1], f"{posixpath.basename(pagename)}.ipynb"
+        file = f"{place}/blob/notebooks/{name}"
+        for text, icon, url in (
+                ("Binder", "_static/images/logo_binder.svg",
+                 f"https://mybinder.org/v2/gh/{place}/notebooks?urlpath=lab/tree/{name}"),
+                ("Colab", "_static/images/logo_colab.png", f"https://colab.research.google.com/github/{file}"),
+                ("Kaggle", "fas fa-cloud", f"https://kaggle.com/kernels/welcome?src=https://github.com/{file}")):
+            group[0]["buttons"] = [b for b in group[0]["buttons"] if b["text"] != text]
+            group[0]["buttons"].append(
+                {"type": "link", "text": text, "tooltip": f"Open in {text}", "icon": icon, "url": url})
+
+
+def write(app, exception):
+    """_sources/chapters/NAME.ipynb, which the download button gives."""
+    if exception or app.builder.format != "html":
+        return
+    for docname in sorted(app.env.found_docs):
+        path = Path(app.outdir, "_sources", f"{docname}.ipynb")
+        if Path(app.srcdir, f"{docname}.ipynb").exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            refresh.store(Edition(app, docname).notebook(), path)
+
+
+def setup(app):
+    app.connect("html-page-context", buttons, priority=502)  # after the theme's own
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,13 +29,12 @@ def running(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = folder / ".settings/@jupyterlab/notebook-extension"
-    settings.mkdir(parents=True, exist_ok=True)
-    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    options = lab_command.options(folder / ".lab")
+    settings = {**lab_command.SETTINGS, "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+    (folder / ".lab/overrides.json").write_text(json.dumps(settings))
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", *lab_command.QUIET,
-         "--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.expose_app_in_browser=True",
-         f"--LabApp.user_settings_dir={folder}/.settings", f"--LabApp.workspaces_dir={folder}/.workspaces"],
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", *options,
+         "--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.expose_app_in_browser=True"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -146,6 +145,7 @@ def test_student_edition_reads_like_the_page(browser, students, fork, name):
         assert helper.locator(".jp-InputArea-editor").count() == 0 or helper.bounding_box()["height"] < 60, "not folded"
         folded = sum(c.source.count("<details>") for c in cells)
         assert tab.locator(".jp-MarkdownOutput details:not([open])").count() == folded
+        assert tab.locator(".Toastify__toast").count() == 0, "news"
 
 
 # While a cell works, and what saving does

@@ -6,6 +6,7 @@ The student edition is what the last build made. A notebook that somebody change
 """
 import argparse
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,14 @@ import refresh
 import student
 
 ROOT = Path(__file__).resolve().parent.parent
-QUIET = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+
+def options(folder: Path) -> list[str]:
+    """Those of a JupyterLab with a workspace of its own, kept in `folder`, which asks nobody for news."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overrides.json").write_text(json.dumps(SETTINGS))
+    return [f"--LabApp.app_settings_dir={folder}", f"--LabApp.workspaces_dir={folder / 'workspaces'}"]
 
 
 def changed(path: Path) -> bool:
@@ -49,18 +57,18 @@ def lay(edition: Path, folder: Path) -> list[str]:
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--edit", action="store_true", help="the sources, for authors")
-    args, options = ap.parse_known_args()
-    folder, edition = ROOT / ("chapters" if args.edit else "notebooks"), ROOT / "_build/html/_sources/chapters"
-    if not args.edit:
-        if not edition.is_dir():
-            sys.exit(f"{edition}: not there, wanted the student edition; make book makes it")
-        try:
-            print("\n".join(lay(edition, folder)), flush=True)
-        except OSError as e:
-            sys.exit(guard.unwritable(e))
+    args, rest = ap.parse_known_args()
+    folder, edition = ROOT / "notebooks", ROOT / "_build/html/_sources/chapters"
+    if not args.edit and not edition.is_dir():
+        sys.exit(f"{edition}: not there, wanted the student edition; make book makes it")
+    try:
+        quiet = options(folder / ".lab")
+        for line in [] if args.edit else lay(edition, folder):
+            print(line, flush=True)
+    except OSError as e:
+        sys.exit(guard.unwritable(e))
     paths = [str(ROOT / "chapters"), *filter(None, [os.environ.get("PYTHONPATH")])]  # there lies `course`
-    command = [sys.executable, "-m", "jupyterlab", str(folder), *QUIET,
-               f"--LabApp.workspaces_dir={Path(sys.prefix, 'lab')}", *options]
+    command = [sys.executable, "-m", "jupyterlab", str(ROOT / "chapters" if args.edit else folder), *quiet, *rest]
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}).returncode)
 

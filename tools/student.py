@@ -149,11 +149,12 @@ class Edition:
             self.env, self.docname, self.app.builder, kind, target, asked, shown)
         if node is None:
             raise ExtensionError(f"{self.docname}.ipynb: {{{role}}}`{text}` leads nowhere")
-        if role == "doc" and not words:  # as light.number_links
-            page = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), target))
-            if number := self.env.toc_secnumbers.get(page, {}).get(""):
+        if (uri := node.get("refuri")) and not words:
+            page = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), uri.partition(".html")[0]))
+            number = self.env.toc_secnumbers.get(page, {}).get("")
+            if number and node.astext() == self.env.titles[page].astext():  # as light.number_links
                 word = "Chapter" if re.search(r"(^|[.?!:]\s)$", before) else "chapter"
-                return self.link(f"{word} {number[0]}", node["refuri"])
+                return self.link(f"{word} {number[0]}", uri)
         return self.markdown(node)
 
     def markdown(self, node) -> str:
@@ -250,8 +251,8 @@ class Edition:
                 raise ExtensionError(f"{self.docname}.ipynb: <{live[1]}> has no picture, wanted {picture.name} "
                                      "in chapters/_static")
             said = re.sub(r"<[^>]+>", "", content).strip()
-            place = self.link("on the page", self.page)
-            return f"![{said}]({self.embedded(picture)})\n\n*A figure that answers {place}: this is a picture of it.*"
+            place = self.link("On the page", self.page)
+            return f"![{said}]({self.embedded(picture)})\n\n*{place} you can change this figure; here is its picture.*"
         if name == "raw":
             return content
         raise self.lack(f"the directive {{{name}}}")

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .figures import hulls, marked, png
+from .progress import progress
 
 FRAMES, SIDE = 64, 16383  # the most frames of one figure; the most pixels that WebP allows along one side
 
@@ -162,7 +163,7 @@ def explore(draw, *, caption: str, alt: str, start: dict | None = None, **parame
         if value not in parameters.get(name, []):
             raise ValueError(f"start: got {name} = {value!r}, wanted one of {parameters.get(name, list(parameters))}")
     cases = list(itertools.product(*parameters.values()))
-    frames = [picture_of(draw(**dict(zip(parameters, case)))) for case in cases]
+    frames = [picture_of(draw(**dict(zip(parameters, case)))) for case in progress(cases, "frames")]
     at, first = cases.index(tuple(wanted.values())), [values.index(wanted[name]) for name, values in parameters.items()]
     box = widget(draw, first, parameters, frames[at], caption, alt)
     names = "; ".join(f"{name} = {', '.join(map(words, values))}" for name, values in parameters.items())

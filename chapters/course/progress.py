@@ -30,11 +30,11 @@ class Cell:
     """The bars of the cell at work, one for each loop within a loop, in one output of it."""
 
     def __init__(self):
-        self.bars, self.output, self.drawn = [], None, 0.0
+        self.bars, self.output, self.start, self.drawn = [], None, 0.0, 0.0
 
     def draw(self):
         now = time.monotonic()
-        if min(now - self.bars[0].start - PATIENCE, now - self.drawn - PERIOD) < 0:
+        if min(now - self.start - PATIENCE, now - self.drawn - PERIOD) < 0:
             return
         self.drawn, shown = now, {"text/html": "".join(bar.html() for bar in self.bars)}
         if self.output:
@@ -42,8 +42,11 @@ class Cell:
         else:
             self.output = display(shown, raw=True, display_id=True)
 
+    def begin(self, *_):
+        self.bars, self.output, self.start = [], None, time.monotonic()
+
     def end(self, *_):
-        """Take the bars away, also those that an interruption or an error left."""
+        """Take the bars away, also after an interruption or an error."""
         if self.output:
             self.output.update({"text/plain": ""}, raw=True)
         self.bars, self.output = [], None
@@ -69,10 +72,11 @@ def progress(items, what: str):
     if not watched():
         yield from items
         return
-    if not CELL.bars:
-        events = get_ipython().events
-        if CELL.end not in events.callbacks["post_run_cell"]:
-            events.register("post_run_cell", CELL.end)
+    events = get_ipython().events
+    if CELL.end not in events.callbacks["post_run_cell"]:
+        events.register("pre_run_cell", CELL.begin)
+        events.register("post_run_cell", CELL.end)
+        CELL.begin()
     bar = Bar(what, len(items))
     CELL.bars.append(bar)
     try:
@@ -83,5 +87,3 @@ def progress(items, what: str):
     finally:
         if bar in CELL.bars:
             CELL.bars = CELL.bars[:CELL.bars.index(bar)]
-        if not CELL.bars:
-            CELL.end()

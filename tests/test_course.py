@@ -57,6 +57,13 @@ def test_ct_slice_is_what_its_script_draws(tmp_path):
     assert abs(drawn - stored).max() <= 1  # levels out of 255: another machine may round the other way
 
 
+def test_small_ct_slice_is_the_one_of_pydicom(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "imgs")
+    import read_ct_small
+    with Image.open(ROOT / "imgs/ct_small.png") as picture:
+        assert np.array_equal(np.asarray(picture) - 1024.0, read_ct_small.hounsfield())
+
+
 def test_ledger_lists_every_picture_and_no_other():
     rows = re.findall(r"^\| `([^`]+)` \|.* (\d+) × (\d+) \| `([0-9a-f]{64})` \|$",
                       (ROOT / "imgs/LEDGER.md").read_text(encoding="utf-8"), re.M)

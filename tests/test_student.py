@@ -1,7 +1,9 @@
 """The student edition: a notebook per chapter that reads like its page, and is enough by itself."""
+import ast
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urljoin
@@ -118,6 +120,23 @@ def test_one_file_gives_the_stored_outputs(fork, tmp_path, monkeypatch):
         if a.cell_type == "code":
             tags = [TAGS[tag] for tag in a.metadata.get("tags", []) if tag in TAGS]
             assert differences(a.outputs, b.outputs, *tags[:1]) == [], f"cell {i}"
+
+
+def imported(code):
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+
+
+def test_nothing_is_imported_that_colab_and_kaggle_lack():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "chapters/course").glob("*.py")]
+    for path in refresh.chapters():
+        texts += [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    there = {"numpy", "scipy", "matplotlib", "matplotlib_inline", "torch", "PIL", "IPython", "ipywidgets", "course"}
+    needed = {name.partition(".")[0] for text in texts for name in imported(text)}
+    assert needed - sys.stdlib_module_names <= there
 
 
 def test_the_helper_is_not_unpacked_where_it_is_there(fork, tmp_path, monkeypatch):

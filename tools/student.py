@@ -51,9 +51,7 @@ except ImportError:  # this file is alone
     sys.modules.pop("course", None)
     folder = tempfile.mkdtemp(prefix="course-")
     sys.path.insert(0, f"{folder}/chapters")
-    zipfile.ZipFile(io.BytesIO(base64.b85decode("""
-{data}
-""".replace("\\n", "")))).extractall(folder)
+    zipfile.ZipFile(io.BytesIO(base64.b85decode("{data}"))).extractall(folder)
 '''
 
 
@@ -61,6 +59,11 @@ def digest(notebook) -> str:
     """One for all that a person sees of a notebook."""
     seen = ([c.cell_type, c.source, c.get("execution_count"), c.get("outputs")] for c in notebook.cells)
     return refresh.digest(*(json.dumps(cell, sort_keys=True) for cell in seen))
+
+
+def slide(kind: str) -> dict:
+    """Where nbconvert puts a cell when it makes slides of a notebook; "-": below the last one."""
+    return {"slideshow": {"slide_type": kind}}
 
 
 def plain(text: str) -> str:
@@ -311,12 +314,14 @@ class Edition:
     # Cells
 
     def prose(self, source: str, identity: str):
-        return nbformat.v4.new_markdown_cell(self.text(source).strip("\n"), id=identity[:64])
+        text = self.text(source).strip("\n")
+        kind = "slide" if text.startswith("#") else "-" if identity.endswith("-caption") else "subslide"
+        return nbformat.v4.new_markdown_cell(text, id=identity[:64], metadata=slide(kind))
 
     def code(self, cell):
         """The cell and, behind a figure, its caption."""
         tags, about = cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})
-        kept = {"tags": tags} if tags else {}
+        kept = slide("-") | ({"tags": tags} if tags else {})
         if HIDDEN & set(tags):
             kept |= FOLDED
         shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=cell.outputs,
@@ -340,11 +345,10 @@ class Edition:
                 name = zipfile.ZipInfo(path.relative_to(self.root).as_posix())  # without a date
                 file.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
         data = base64.b85encode(stream.getvalue()).decode()
-        wrapped = "\n".join(data[i:i + 120] for i in range(0, len(data), 120))
         title = self.app.config.html_title
         book = f"{title}, {posixpath.join(self.base, self.docname)}.html" if self.base else title
-        source = UNPACK.replace("{data}", wrapped).replace("{book}", book)
-        return nbformat.v4.new_code_cell(source, id="helper", metadata=dict(FOLDED))
+        source = UNPACK.replace("{data}", data).replace("{book}", book)
+        return nbformat.v4.new_code_cell(source, id="helper", metadata={**FOLDED, **slide("skip")})
 
     def notebook(self):
         cells = []

@@ -1,0 +1,150 @@
+"""A claim of the field, judged by numbers over seeds: intervals and one rule. The rule itself needs no torch."""
+import math
+import operator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+FEWEST, LEVEL, FIRM = 5, 0.95, 0.99  # seeds; level of the intervals; the level at which a verdict is firm
+VERDICTS = "holds", "holds when", "false as told", "no difference here", "open here"
+RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge}
+
+
+class Effect(NamedTuple):
+    """The smallest difference that matters: of a ratio, 0.02 is 2 % of the smaller number; else it has the unit."""
+
+    smallest: float
+    ratio: bool
+    unit: str = ""
+
+
+EFFECTS = {
+    "rmse": Effect(0.02, ratio=True),         # errors: RMSE, MAE, relative error, a distance to the truth
+    "ratio": Effect(0.05, ratio=True),        # other positive quantities: steepness, energy, width, reaction
+    "factor": Effect(1.0, ratio=True),        # what spans orders of magnitude: gradients, times, counts: twice as much
+    "psnr": Effect(0.2, ratio=False, unit="dB"),
+    "ssim": Effect(0.005, ratio=False),
+    "share": Effect(0.02, ratio=False),       # a part of a whole; a grey value or contrast of images in [0, 1]
+    "correlation": Effect(0.05, ratio=False),
+}
+
+
+def interval(differences, level: float = LEVEL):
+    """Mean of differences (..., n) and its confidence interval by Student's t: mean, low, high, each (...)."""
+    d = np.asarray(differences, dtype=float)
+    n = d.shape[-1]
+    half = stats.t.ppf((1 + level) / 2, n - 1) * d.std(-1, ddof=1) / math.sqrt(n)
+    return d.mean(-1), d.mean(-1) - half, d.mean(-1) + half
+
+
+def judge(low, high, smallest: float, relation: str):
+    """What intervals (...) of "a minus b" say about "a > b", "a < b" or "a = b": an array of words (...).
+
+    yes: beyond the smallest effect on the sentence's side, inside for "="; reversed: beyond it on the other side, on
+    either side for "="; no difference: inside; open: else. The whole interval must lie there.
+    """
+    above, below = low > smallest, high < -smallest
+    inside = (low > -smallest) & (high < smallest)
+    yes, no = {">": (above, below), "<": (below, above), "=": (inside, above | below)}[relation]
+    return np.select([yes, no, inside], ["yes", "reversed", "no difference"], "open")
+
+
+def verdict(judged):
+    """The verdict on a claim from the words on its conditions (..., conditions): an array of VERDICTS (...)."""
+    judged = np.asarray(judged)
+    some = {word: (judged == word).any(-1) for word in ("yes", "reversed", "open")}
+    every = {word: (judged == word).all(-1) for word in ("yes", "no difference")}
+    return np.select([every["yes"], some["yes"], some["reversed"] & ~some["open"], every["no difference"]],
+                     VERDICTS[:4], VERDICTS[4])
+
+
+def compare(title: str, given: tuple, effect: str) -> dict:
+    """One condition of a claim: the paired comparison of a with b over seeds, as a record.
+
+    Parameters
+    ----------
+    given : (a, relation, b)     or (a, relation, b, effect), the effect of this condition alone
+        a, b                     numbers (n,), one per seed, in the same order; or one number (a threshold, a yardstick)
+        relation                 what the sentence says: "<", ">" or "="; for what is exact also "<=" and ">="
+    effect : str                 a kind out of EFFECTS, or "exact": the relation must be true of every pair of numbers
+
+    Returns
+    -------
+    dict                         mean, low, high of a / b (geometric) or a − b; n; judged, and firm: by 99 % intervals
+
+    Raises
+    ------
+    ValueError                   naming the condition: unknown words, unequal lengths, fewer than five seeds, a number
+                                 that is not finite, or not positive in a ratio
+    """
+    def wanted(right, what, got):
+        if not right:
+            raise ValueError(f"condition {title!r}: got {got}, wanted {what}")
+    wanted(isinstance(given, tuple) and len(given) in (3, 4), "(a, relation, b) or four entries", type(given).__name__)
+    a, relation, b, effect = (*given, effect)[:4]
+    kinds, signs = [*EFFECTS, "exact"], list(RELATIONS)[:5 if str(effect) == "exact" else 3]
+    wanted(str(effect) in kinds, f"one out of {', '.join(kinds)}", f"effect {str(effect):.20}")
+    wanted(str(relation) in signs, f"one out of {' '.join(signs)}", f"relation {str(relation):.20}")
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    wanted(a.size and b.size and (a.shape == b.shape or not a.ndim or not b.ndim),
+           "equal ones, or one number for all seeds", f"shapes {a.shape} and {b.shape}")
+    wanted(np.isfinite(a).all() and np.isfinite(b).all(), "finite numbers", "nan or infinity")
+    found = {"condition": title, "relation": relation, "effect": effect}
+    if effect == "exact":
+        true = RELATIONS[relation](a, b)
+        word = "yes" if true.all() else "reversed"
+        return found | {"true": int(true.sum()), "n": true.size, "judged": word, "firm": word}
+    smallest, ratio, unit = EFFECTS[effect]
+    wanted(not ratio or min(a.min(), b.min()) > 0, f"positive ones for the effect {effect}", "a number of 0 or below")
+    d = np.log(a) - np.log(b) if ratio else a - b
+    wanted(d.ndim == 1 and len(d) >= FEWEST, f"numbers of {FEWEST} seeds or more in a row", f"shape {d.shape}")
+    judged, firm = (str(judge(*interval(d, level)[1:], math.log1p(smallest) if ratio else smallest, relation))
+                    for level in (LEVEL, FIRM))
+    mean, low, high = (float(np.exp(v) if ratio else v) for v in interval(d))
+    return found | {"smallest": smallest, "unit": unit, "mean": mean, "low": low, "high": high, "n": len(d),
+                    "judged": judged, "firm": firm}
+
+
+def in_words(c: dict) -> str:
+    """The numbers of a condition's record: 'ratio 0.8214 (0.7561 to 0.8921), n = 10'."""
+    if c["effect"] == "exact":
+        return f"exact, true in {c['true']} of {c['n']}"
+    _, ratio, unit = EFFECTS[c["effect"]]
+    digits = "#.4g" if ratio else f".{1 - math.floor(math.log10(c['smallest']))}f"
+    mean, low, high = (format(c[key], digits).rstrip(".") for key in ("mean", "low", "high"))
+    return f"{'ratio' if ratio else 'difference'} {mean} ({low} to {high}){unit and ' ' + unit}, n = {c['n']}"
+
+
+def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: str, scale: str = "") -> None:
+    """Judge a sentence of the field by the rule of the ledger's page; print the verdict and store all it rests on.
+
+    Parameters
+    ----------
+    name : str                   the prose quotes the verdict as {glue:text}`claim_NAME:s`
+    source : str                 who says it: keys of references.bib, "lecture" or "folklore", with commas between
+    conditions : dict            {where: (a, "<", b)}, see `compare`; a fourth entry is the effect of that condition
+    effect : str                 a kind out of EFFECTS, or "exact"
+    scale : str                  the largest that was tried: "64 pixels, 7680 updates"
+
+    Raises
+    ------
+    ValueError                   naming claim and condition, for numbers that cannot be judged; never for a verdict
+    """
+    from .numbers import glue, wrapped  # here: tools read the rule without torch
+    try:
+        found = [compare(where, given, effect) for where, given in conditions.items()]
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"claim {name!r}: {e}") from None
+    if not found:
+        raise ValueError(f"claim {name!r}: got no conditions, wanted one or more")
+    said, firm = (str(verdict([c[key] for c in found])) for key in ("judged", "firm"))
+    record = {"name": name, "sentence": sentence, "sources": [key.strip() for key in source.split(",")],
+              "verdict": said, "firm": said == firm, "scale": scale, "conditions": found}
+    if said == "holds when":  # what is only open is no exception, and says so
+        named = {word: "; ".join(c["condition"] for c in found if c["judged"] == word) for word in ("yes", "open")}
+        said += f": {named['yes']}" + (f" (open: {named['open']})" if named["open"] else "")
+    for line in (f"Claim. {sentence} [{source}]", f"Verdict. {said[0].upper()}{said[1:]}{scale and f' ({scale})'}",
+                 "Because. Intervals of 95 %:", *(f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in found)):
+        print(wrapped(line))
+    glue(f"claim_{name}", said, record=record)

@@ -7,13 +7,12 @@ import numpy as np
 from scipy import stats
 
 FEWEST, LEVEL, FIRM = 5, 0.95, 0.99  # seeds; level of the intervals; the level at which a verdict is firm
-VERDICTS = "holds", "holds when", "false as told", "no difference here", "open here"
+VERDICTS = "holds", "holds when", "no difference here", "false as told", "open here"
 RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge}
 
 
 class Effect(NamedTuple):
-    """The smallest difference that matters: of a ratio, 0.02 is 2 % of the smaller number; else it has the unit."""
-
+    """The smallest difference that matters; of a ratio 0.02 is 2 % of the smaller number, else it has the unit."""
     smallest: float
     ratio: bool
     unit: str = ""
@@ -41,8 +40,8 @@ def interval(differences, level: float = LEVEL):
 def judge(low, high, smallest: float, relation: str):
     """What intervals (...) of "a minus b" say about "a > b", "a < b" or "a = b": an array of words (...).
 
-    yes: beyond the smallest effect on the sentence's side, inside for "="; reversed: beyond it on the other side, on
-    either side for "="; no difference: inside; open: else. The whole interval must lie there.
+    yes: the whole interval is beyond the smallest effect on the sentence's side, or inside it for "="; reversed: beyond
+    it on the other side, on either side for "="; no difference: inside; open: else.
     """
     above, below = low > smallest, high < -smallest
     inside = (low > -smallest) & (high < smallest)
@@ -53,10 +52,8 @@ def judge(low, high, smallest: float, relation: str):
 def verdict(judged):
     """The verdict on a claim from the words on its conditions (..., conditions): an array of VERDICTS (...)."""
     judged = np.asarray(judged)
-    some = {word: (judged == word).any(-1) for word in ("yes", "reversed", "open")}
-    every = {word: (judged == word).all(-1) for word in ("yes", "no difference")}
-    return np.select([every["yes"], some["yes"], some["reversed"] & ~some["open"], every["no difference"]],
-                     VERDICTS[:4], VERDICTS[4])
+    yes, no, same = (judged == word for word in ("yes", "reversed", "no difference"))
+    return np.select([yes.all(-1), yes.any(-1), same.all(-1), (no | same).all(-1)], VERDICTS[:4], VERDICTS[4])
 
 
 def compare(title: str, given: tuple, effect: str) -> dict:
@@ -75,20 +72,19 @@ def compare(title: str, given: tuple, effect: str) -> dict:
 
     Raises
     ------
-    ValueError                   naming the condition: unknown words, unequal lengths, fewer than five seeds, a number
-                                 that is not finite, or not positive in a ratio
+    ValueError                   naming the condition, for words and numbers that cannot be judged
     """
     def wanted(right, what, got):
         if not right:
             raise ValueError(f"condition {title!r}: got {got}, wanted {what}")
+
     wanted(isinstance(given, tuple) and len(given) in (3, 4), "(a, relation, b) or four entries", type(given).__name__)
     a, relation, b, effect = (*given, effect)[:4]
-    kinds, signs = [*EFFECTS, "exact"], list(RELATIONS)[:5 if str(effect) == "exact" else 3]
-    wanted(str(effect) in kinds, f"one out of {', '.join(kinds)}", f"effect {str(effect):.20}")
-    wanted(str(relation) in signs, f"one out of {' '.join(signs)}", f"relation {str(relation):.20}")
+    kinds, signs = (*EFFECTS, "exact"), list(RELATIONS)[:5 if str(effect) == "exact" else 3]
+    wanted(str(effect) in kinds, f"effects: {', '.join(kinds)}", f"{str(effect):.20}")
+    wanted(str(relation) in signs, f"relations: {' '.join(signs)}", f"{str(relation):.20}")
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    wanted(a.size and b.size and (a.shape == b.shape or not a.ndim or not b.ndim),
-           "equal ones, or one number for all seeds", f"shapes {a.shape} and {b.shape}")
+    wanted(a.size * b.size and (a.shape == b.shape or not a.ndim * b.ndim), "equal", f"shapes {a.shape}, {b.shape}")
     wanted(np.isfinite(a).all() and np.isfinite(b).all(), "finite numbers", "nan or infinity")
     found = {"condition": title, "relation": relation, "effect": effect}
     if effect == "exact":
@@ -101,19 +97,34 @@ def compare(title: str, given: tuple, effect: str) -> dict:
     wanted(d.ndim == 1 and len(d) >= FEWEST, f"numbers of {FEWEST} seeds or more in a row", f"shape {d.shape}")
     judged, firm = (str(judge(*interval(d, level)[1:], math.log1p(smallest) if ratio else smallest, relation))
                     for level in (LEVEL, FIRM))
-    mean, low, high = (float(np.exp(v) if ratio else v) for v in interval(d))
-    return found | {"smallest": smallest, "unit": unit, "mean": mean, "low": low, "high": high, "n": len(d),
-                    "judged": judged, "firm": firm}
+    shown = dict(zip(("mean", "low", "high"), (float(np.exp(v) if ratio else v) for v in interval(d))))
+    return found | shown | {"n": len(d), "judged": judged, "firm": firm, "smallest": smallest, "unit": unit}
 
 
 def in_words(c: dict) -> str:
-    """The numbers of a condition's record: 'ratio 0.8214 (0.7561 to 0.8921), n = 10'."""
+    """The numbers of a condition's record: 'ratio 0.8214 [0.7561, 0.8921], n = 10', interval of 95 %."""
     if c["effect"] == "exact":
         return f"exact, true in {c['true']} of {c['n']}"
     _, ratio, unit = EFFECTS[c["effect"]]
     digits = "#.4g" if ratio else f".{1 - math.floor(math.log10(c['smallest']))}f"
     mean, low, high = (format(c[key], digits).rstrip(".") for key in ("mean", "low", "high"))
-    return f"{'ratio' if ratio else 'difference'} {mean} ({low} to {high}){unit and ' ' + unit}, n = {c['n']}"
+    return f"{'ratio' if ratio else 'difference'} {mean} [{low}, {high}]{unit and ' ' + unit}, n = {c['n']}"
+
+
+def record(name: str, sentence: str, source: str, conditions: dict, effect: str, scale: str = "") -> dict:
+    """All that a claim rests on, and its verdict, ready for JSON; arguments and errors as for `claim`."""
+    try:
+        found = [compare(where, given, effect) for where, given in conditions.items()]
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"claim {name!r}: {e}") from None
+    if not found:
+        raise ValueError(f"claim {name!r}: got no conditions, wanted one or more")
+    said, firm = (str(verdict([c[key] for c in found])) for key in ("judged", "firm"))
+    named = {word: "; ".join(c["condition"] for c in found if c["judged"] == word) for word in ("yes", "open")}
+    # What is only open is no exception, and says so.
+    when = f": {named['yes']}" + (f" (open: {named['open']})" if named["open"] else "") if said == "holds when" else ""
+    return {"name": name, "sentence": sentence, "sources": [key.strip() for key in source.split(",")], "verdict": said,
+            "words": said + when, "firm": said == firm, "scale": scale, "conditions": found}
 
 
 def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: str, scale: str = "") -> None:
@@ -123,8 +134,7 @@ def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: st
     ----------
     name : str                   the prose quotes the verdict as {glue:text}`claim_NAME:s`
     source : str                 who says it: keys of references.bib, "lecture" or "folklore", with commas between
-    conditions : dict            {where: (a, "<", b)}, see `compare`; a fourth entry is the effect of that condition
-    effect : str                 a kind out of EFFECTS, or "exact"
+    conditions, effect           {where: (a, "<", b)} and a kind out of EFFECTS or "exact", see `compare`
     scale : str                  the largest that was tried: "64 pixels, 7680 updates"
 
     Raises
@@ -132,19 +142,9 @@ def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: st
     ValueError                   naming claim and condition, for numbers that cannot be judged; never for a verdict
     """
     from .numbers import glue, wrapped  # here: tools read the rule without torch
-    try:
-        found = [compare(where, given, effect) for where, given in conditions.items()]
-    except (ValueError, TypeError) as e:
-        raise ValueError(f"claim {name!r}: {e}") from None
-    if not found:
-        raise ValueError(f"claim {name!r}: got no conditions, wanted one or more")
-    said, firm = (str(verdict([c[key] for c in found])) for key in ("judged", "firm"))
-    record = {"name": name, "sentence": sentence, "sources": [key.strip() for key in source.split(",")],
-              "verdict": said, "firm": said == firm, "scale": scale, "conditions": found}
-    if said == "holds when":  # what is only open is no exception, and says so
-        named = {word: "; ".join(c["condition"] for c in found if c["judged"] == word) for word in ("yes", "open")}
-        said += f": {named['yes']}" + (f" (open: {named['open']})" if named["open"] else "")
-    for line in (f"Claim. {sentence} [{source}]", f"Verdict. {said[0].upper()}{said[1:]}{scale and f' ({scale})'}",
-                 "Because. Intervals of 95 %:", *(f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in found)):
+    found = record(name, sentence, source, conditions, effect, scale)
+    because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in found["conditions"]]
+    for line in (f"Claim. {sentence} [{source}]", f"Verdict. {found['words'][0].upper()}{found['words'][1:]}",
+                 f"Because.{scale and f' Tried: {scale}.'}", *because):
         print(wrapped(line))
-    glue(f"claim_{name}", said, record=record)
+    glue(f"claim_{name}", found["words"], record=found)

@@ -1,0 +1,126 @@
+"""The ledger's page from the records of a small made-up book."""
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import ledger
+
+TOOLS = Path(ledger.__file__).parent
+BETTER, WORSE = [0.5, 0.51, 0.52, 0.5, 0.49], [2.0, 2.1, 1.9, 2, 2]
+EQUAL, WIDE = [1, 1.001, 0.999, 1, 1], [1, 2, 0.5, 1, 2]
+CLAIMS = {  # name: (source, conditions, effect, verdict)
+    "a": ("he2016deep", {"blur": (BETTER, "<", 1)}, "rmse", "holds"),
+    "b": ("he2016deep, lecture", {"blur": (BETTER, "<", 1), "a|b": (WORSE, "<", 1), "wide": (WIDE, "<", 1)}, "rmse",
+          "holds when"),
+    "c": ("folklore", {"blur": (WORSE, "<", 1)}, "rmse", "false as told"),
+    "d": ("lecture", {"blur": (EQUAL, "<", 1)}, "rmse", "no difference here"),
+    "e": ("lecture", {"blur": (WIDE, "<", 1)}, "rmse", "open here"),
+    "f": ("lecture", {"rank": (7, "=", 7)}, "exact", "holds"),
+}
+PAGE = """# Ledger
+
+{{ ledger_number }} claims, {{ ledger_holds }} hold. {{ ledger_chance }} {download}`CSV </_build/ledger/claims.csv>`
+
+:::{div} ledger
+{{ ledger_filter }}
+
+{{ ledger }}
+:::
+
+{{ ledger_rates }}
+
+```{bibliography}
+```
+
+```{toctree}
+one
+two
+```
+"""
+CONF = """import sys
+sys.path.insert(0, {tools!r})
+extensions = ["myst_nb", "sphinx_design", "sphinxcontrib.bibtex", "ledger"]
+bibtex_bibfiles = ["references.bib"]
+myst_enable_extensions = ["colon_fence", "substitution"]
+myst_substitutions, exclude_patterns, root_doc, nb_execution_mode = {{}}, ["_build"], "chapters/claims", "off"
+"""
+
+
+def stored(name):
+    """A notebook's output as `claim` leaves it, without the kernel."""
+    source, conditions, effect, _ = CLAIMS[name]
+    record = ledger.rule["record"](name, f"Sentence {name}.", source, conditions, effect,
+                                   "" if name == "f" else "64 pixels")
+    return new_output("display_data", {"text/plain": record["words"]},
+                      metadata={"scrapbook": {"name": f"claim_{name}", "record": record}})
+
+
+@pytest.fixture
+def book(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "_toc.yml").write_text("root: chapters/claims\nchapters:\n- file: chapters/one\n- file: chapters/two\n")
+    (tmp_path / "references.bib").write_text("@misc{he2016deep,\n author={He, K.},\n title={T},\n year={2016}}\n")
+    (tmp_path / "chapters/claims.md").write_text(PAGE)
+    for chapter, names in ("one", "abc"), ("two", "def"):
+        cells = [new_code_cell("", outputs=[stored(name)], id=name) for name in names]
+        nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {chapter}", id="t"), *cells],
+                                    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}),
+                       tmp_path / f"chapters/{chapter}.ipynb")
+    (tmp_path / "conf.py").write_text(CONF.format(tools=str(TOOLS)))
+    return tmp_path
+
+
+def test_records_verdicts_and_sources(book):
+    found = ledger.records(book)
+    assert [(r["chapter"], r["name"], r["verdict"]) for r in found] == [
+        ("one" if name < "d" else "two", name, claim[3]) for name, claim in CLAIMS.items()]
+    assert ledger.complaints(book) == []
+    assert ledger.chance(found).startswith("The ledger rests on 7 intervals of 95 %. About 0 of them")
+
+
+def test_unknown_sources_and_equal_names_are_red(book):
+    (book / "references.bib").write_text("@book{other,\n}")
+    nb = book / "chapters/two.ipynb"
+    nb.write_text(nb.read_text().replace('"name": "d"', '"name": "a"'))
+    said = ledger.complaints(book)
+    assert "one: claim 'b': source 'he2016deep' is not in references.bib" in said
+    assert "claim 'a' is made 2 times" in said and len(said) == 3
+
+
+def test_downloads(book):
+    found = ledger.records(book)
+    ledger.write(found, book / "out")
+    assert json.loads((book / "out/claims.json").read_text(encoding="utf-8")) == found
+    rows = list(csv.DictReader((book / "out/claims.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(r["claim"], r["condition"], r["judged"], r["n"]) for r in rows] == [
+        ("a", "blur", "yes", "5"), ("b", "blur", "yes", "5"), ("b", "a|b", "reversed", "5"), ("b", "wide", "open", "5"),
+        ("c", "blur", "reversed", "5"), ("d", "blur", "no difference", "5"), ("e", "blur", "open", "5"),
+        ("f", "rank", "yes", "1")]
+    assert 0.48 < float(rows[0]["low"]) < float(rows[0]["mean"]) < float(rows[0]["high"]) < 0.52
+    assert rows[7]["mean"] == "" and rows[7]["true"] == "1" and rows[0]["firm"] == "True"
+
+
+def test_the_page_is_built_without_a_warning(book):
+    from bs4 import BeautifulSoup
+    done = subprocess.run([sys.executable, "-m", "sphinx", "-W", "-q", str(book), str(book / "_build/html")],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    soup = BeautifulSoup((book / "_build/html/chapters/claims.html").read_text(encoding="utf-8"), "html.parser")
+    assert "6 claims, 2 hold. The ledger rests on 7 intervals" in soup.text
+    rows = soup.select(".ledger tbody tr")
+    assert [row.select_one("span[class]:empty")["class"] for row in rows] == [
+        [claim[3].replace(" ", "-")] for claim in CLAIMS.values()]
+    assert [cell.text for cell in rows[1].select("td")][:2] == [
+        "Sentence b. (He [He16], lecture)", "holds when: blur (open: wide)"]
+    assert "a|b: reversed, ratio 1.999 [1.913, 2.089], n = 5" in rows[1].text
+    assert rows[1].select_one('[href="one.html"]') and rows[5].select_one('[href="two.html"]')
+    assert len(soup.select(".ledger input")) == 1 + 5 + 1 + 2 and "ledger.css" in str(soup.head)
+    assert (book / "_build/html/_static/ledger.css").read_text().count("display: none") == 7
+    link = soup.select_one("a.download")["href"]
+    assert (book / "_build/html/chapters" / link).resolve().read_text(encoding="utf-8").startswith("chapter,claim,")

@@ -1,0 +1,179 @@
+"""Sphinx extension: the ledger of claims, made from the records that `course.verdict.claim` leaves in the chapters.
+
+    python tools/ledger.py         writes _build/ledger/claims.csv and claims.json, prints the page's table
+
+A page quotes {{ ledger }}, {{ ledger_filter }}, {{ ledger_rates }}, {{ ledger_chance }}, {{ ledger_number }} and the
+counts {{ ledger_holds }}, {{ ledger_holds_when }} …, and offers {download}`</_build/ledger/claims.csv>`.
+"""
+import csv
+import json
+import re
+import runpy
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+import guard
+
+ROOT = Path(__file__).resolve().parent.parent
+rule = runpy.run_path(str(ROOT / "chapters/course/verdict.py"))  # the package itself imports torch
+VERDICTS = rule["VERDICTS"]
+NO_KEYS = "lecture", "folklore"  # sources that are no keys of references.bib
+COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "firm", "scale", "condition", "relation", "effect",
+           "smallest", "unit", "mean", "low", "high", "n", "true", "judged")
+
+
+def records(root: Path = ROOT) -> list[dict]:
+    """The records of the stored chapters, in the order of `_toc.yml`, each with its chapter."""
+    found = []
+    for path in guard.sources(root):
+        for cell in json.loads(guard.read_text(path))["cells"] if path.suffix == ".ipynb" else []:
+            about = [out.get("metadata", {}).get("scrapbook", {}) for out in cell.get("outputs", [])]
+            found += [{"chapter": path.stem, **a["record"]} for a in about if "record" in a]
+    return found
+
+
+def complaints(root: Path = ROOT) -> list[str]:
+    """Sources that nobody finds, and claims of one name: one line each."""
+    known = {*re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(root / "references.bib"), re.M), *NO_KEYS}
+    found, names = [], Counter()
+    for r in records(root):
+        names[r["name"]] += 1
+        found += [f"{r['chapter']}: claim {r['name']!r}: source {key!r} is not in references.bib"
+                  for key in r["sources"] if key not in known]
+    return found + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1]
+
+
+def said_by(sources: list[str]) -> str:
+    """Who says a sentence, in Markdown."""
+    keys = [key for key in sources if key not in NO_KEYS]
+    return ", ".join(([f"{{cite:t}}`{','.join(keys)}`"] if keys else []) + [s for s in sources if s in NO_KEYS])
+
+
+def table(head: str, rows: list[list]) -> str:
+    """Rows of cells as a table in Markdown; `head` has its words between bars."""
+    body = [" | ".join(str(cell).replace("|", r"\|") for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in (head, " | ".join(["---"] * (head.count("|") + 1)), *body))
+
+
+def page(found: list[dict]) -> str:
+    """The ledger as a table in Markdown; an empty span of its verdict's class lets a row be filtered."""
+    rows = []
+    for r in found:
+        measured = [f"{c['condition']}: *{c['judged']}*, {rule['in_words'](c)}" for c in r["conditions"]]
+        rows.append([f"{r['sentence']} ({said_by(r['sources'])})",
+                     f"**{r['verdict']}**{r['words'].removeprefix(r['verdict'])}"
+                     f'<span class="{r["verdict"].replace(" ", "-")}"></span>',
+                     "<br>".join(measured), r["scale"] or "exact", f"{{doc}}`{r['chapter']}`"])
+    return table("the field says | verdict | measured, with intervals of 95 % | largest scale | shown in", rows)
+
+
+def chance(found: list[dict]) -> str:
+    """How many intervals of the ledger are expected to be wrong, in a sentence."""
+    n = sum(c["effect"] != "exact" for r in found for c in r["conditions"])
+    wrong = (1 - rule["LEVEL"]) * n
+    return (f"The ledger rests on {n} intervals of 95 %. About {wrong:.0f} of them are expected to miss the true mean "
+            "by chance alone, and nobody can tell which.")
+
+
+def rates(effects=(0, 0.5, 1, 2), seeds=(5, 10), conditions=(1, 3), noise=1.0, draws=20_000) -> list[dict]:
+    """How often the rule says what of "a > b" where the truth is known, by simulation: one row a combination.
+
+    Parameters
+    ----------
+    effects : numbers            true mean differences, in smallest effects; the same in all conditions of a claim
+    noise : float                sd of the normal differences over seeds, in smallest effects
+
+    Returns
+    -------
+    list of dict                 effect, n, conditions, covered (share of intervals that hold the truth), and a share
+                                 for each of VERDICTS
+    """
+    generator, rows = np.random.default_rng(0), []
+    for n in seeds:
+        for k in conditions:
+            errors = noise * generator.standard_normal((draws, k, n))
+            for effect in effects:
+                _, low, high = rule["interval"](effect + errors)
+                said = rule["verdict"](rule["judge"](low, high, 1.0, ">"))
+                rows.append({"effect": effect, "n": n, "conditions": k,
+                             "covered": float(((low < effect) & (effect < high)).mean()),
+                             **{word: float((said == word).mean()) for word in VERDICTS}})
+    return rows
+
+
+def rates_table(rows: list[dict]) -> str:
+    """These rates as a table in Markdown, in percent."""
+    return table("true effect / smallest that matters | n | conditions | intervals with the truth | "
+                 + " | ".join(VERDICTS),
+                 [[r["effect"], r["n"], r["conditions"], *(f"{100 * r[key]:.1f} %" for key in ("covered", *VERDICTS))]
+                  for r in rows])
+
+
+def choices(found: list[dict]) -> dict[str, dict[str, tuple[str, str]]]:
+    """What the page can be filtered by: {verdict or chapter: {word: (number of rows, selector of what they hold)}}."""
+    count = Counter(r[what] for r in found for what in ("verdict", "chapter"))
+    return {"verdict": {word: (count[word], f'.{word.replace(" ", "-")}') for word in VERDICTS if count[word]},
+            "chapter": {r["chapter"]: (count[r["chapter"]], f'[href="{r["chapter"]}.html"]') for r in found}}
+
+
+def controls(found: list[dict]) -> str:
+    """Two rows of radio buttons that filter the ledger through `styles`, without a script; raw HTML in Markdown."""
+    html = ""
+    for what, words in choices(found).items():
+        html += f'<fieldset class="ledger-filter"><legend>{what}</legend>'
+        for word, n in {"all": len(found), **{word: n for word, (n, _) in words.items()}}.items():
+            checked = " checked" if word == "all" else ""
+            html += f'<label><input type="radio" name="{what}" value="{word}"{checked}> {word} ({n})</label> '
+        html += "</fieldset>"
+    return f"```{{raw}} html\n{html}\n```"
+
+
+def styles(found: list[dict]) -> str:
+    """Rules of CSS: a chosen radio button hides the rows without what it stands for."""
+    return "".join(f'.ledger:has([name={what}][value="{word}"]:checked) tbody tr:not(:has({has})) {{ display: none }}\n'
+                   for what, words in choices(found).items() for word, (_, has) in words.items())
+
+
+def write(found: list[dict], folder: Path) -> None:
+    """claims.csv, a line per condition, claims.json, an entry per claim, and ledger.css in this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "claims.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+        rows.writeheader()
+        for r in found:
+            of_claim = r | {"claim": r["name"], "sources": " ".join(r["sources"])}
+            # `firm` of a condition is a word, of a claim whether 99 % intervals give the same verdict
+            rows.writerows(of_claim | c | {"firm": r["firm"]} for c in r["conditions"])
+    (folder / "claims.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "ledger.css").write_text(styles(found), encoding="utf-8")
+
+
+def quote(app, config) -> None:
+    """Write the files and give the pages the ledger to quote."""
+    root = Path(app.srcdir)
+    if wrong := complaints(root):
+        raise ValueError("\n".join(wrong))
+    found = records(root)
+    write(found, root / "_build/ledger")
+    counts = Counter(r["verdict"] for r in found)
+    config.html_static_path.append("_build/ledger/ledger.css")
+    config.html_css_files.append("ledger.css")
+    config.myst_substitutions |= {
+        "ledger": page(found), "ledger_filter": controls(found), "ledger_rates": rates_table(rates()),
+        "ledger_chance": chance(found), "ledger_number": len(found),
+        **{f"ledger_{word.replace(' ', '_')}": counts[word] for word in VERDICTS}}
+
+
+def setup(app):
+    app.connect("config-inited", quote, priority=600)  # after cards.py, which starts the list of quotes
+    return {"parallel_read_safe": True}
+
+
+if __name__ == "__main__":
+    if wrong := complaints():
+        sys.exit("\n".join(wrong))
+    write(records(), ROOT / "_build/ledger")
+    print(page(records()))

@@ -1,0 +1,179 @@
+"""The rule of verdicts: against SciPy, against the theory of normal differences, and with bad input."""
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+import course
+import ledger
+from course import verdict
+
+SEEDS = 10
+
+
+def drawn(mean, sd=1.0, n=SEEDS, seed=0):
+    """Differences with exactly this mean and sd (n − 1)."""
+    d = np.random.default_rng(seed).standard_normal(n)
+    return mean + sd * (d - d.mean()) / d.std(ddof=1)
+
+
+def judged(a, relation, b, effect):
+    return verdict.compare("it", (a, relation, b), effect)["judged"]
+
+
+@pytest.mark.parametrize("n", [5, 10, 40])
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_interval_is_scipys(n, level):
+    d = drawn(0.3, n=n, seed=n)
+    mean, low, high = verdict.interval(d, level)
+    scipys = stats.ttest_1samp(d, 0).confidence_interval(level)
+    assert np.allclose([mean, low, high], [d.mean(), *scipys], rtol=1e-12)
+    assert np.allclose([low, high], stats.t.interval(level, n - 1, loc=d.mean(), scale=stats.sem(d)), rtol=1e-12)
+
+
+def test_interval_is_near_the_bootstraps():
+    d = drawn(0.3, n=40)
+    _, low, high = verdict.interval(d)
+    boot = stats.bootstrap((d,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    assert abs(low - boot.low) < 0.05 and abs(high - boot.high) < 0.05
+
+
+def test_interval_of_equal_differences_has_no_width():
+    assert verdict.interval([0.25] * 5) == (0.25, 0.25, 0.25)
+    assert judged([2.25] * 5, ">", 2, "psnr") == "yes" and judged([1] * 5, "=", 1, "rmse") == "yes"
+
+
+@pytest.mark.parametrize("effect", verdict.EFFECTS)
+def test_words_follow_from_the_smallest_effect(effect):
+    smallest, ratio, _ = verdict.EFFECTS[effect]
+    d = math.log1p(smallest) if ratio else smallest
+    half = 0.5 * d * math.sqrt(SEEDS) / stats.t.ppf(0.975, SEEDS - 1)  # the sd of an interval of ± d / 2
+    b = np.linspace(1, 3, SEEDS)
+    for at, more, less, equal in [(1.6, "yes", "reversed", "reversed"), (-1.6, "reversed", "yes", "reversed"),
+                                  (0.4, "no difference", "no difference", "yes"), (1.0, "open", "open", "open"),
+                                  (-0.6, "open", "open", "open")]:
+        a = b * np.exp(drawn(at * d, half)) if ratio else b + drawn(at * d, half)
+        assert [judged(a, relation, b, effect) for relation in "><="] == [more, less, equal]
+        assert judged(b, "<", a, effect) == more  # the same said the other way round
+
+
+def test_wide_interval_is_open():
+    assert judged(drawn(0.1, sd=5), ">", 0, "psnr") == "open"
+
+
+def test_ratio_is_geometric_and_said_as_a_ratio():
+    found = verdict.compare("it", ([1, 2, 4, 8, 16], "<", [2, 4, 8, 16, 32]), "rmse")
+    assert (found["mean"], found["n"], found["judged"]) == (0.5, 5, "yes")
+    assert verdict.in_words(found) == "ratio 0.5000 [0.5000, 0.5000], n = 5"
+    assert verdict.in_words(verdict.compare("it", ([3, 1, 2, 2, 2], ">", 1.5), "psnr")) == (
+        "difference 0.50 [-0.38, 1.38] dB, n = 5")
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ("yes yes", "holds"), ("yes open", "holds when"), ("yes reversed", "holds when"),
+    ("yes no_difference", "holds when"), ("reversed reversed", "false as told"),
+    ("reversed no_difference", "false as told"), ("reversed open", "open here"),
+    ("no_difference no_difference", "no difference here"), ("no_difference open", "open here"), ("open", "open here")])
+def test_verdict_of_a_claim(words, said):
+    assert verdict.verdict([word.replace("_", " ") for word in words.split()]) == said
+
+
+def test_exact_is_judged_as_equality():
+    found = verdict.compare("rank", ([7, 15], "=", [7, 15]), "exact")
+    assert (found["judged"], verdict.in_words(found)) == ("yes", "exact, true in 2 of 2")
+    found = verdict.compare("never worse", ([[1.0, 2], [3, 5]], "<=", [[1.0, 2], [3, 4]]), "exact")
+    assert (found["judged"], verdict.in_words(found)) == ("reversed", "exact, true in 3 of 4")
+
+
+@pytest.mark.parametrize(("given", "effect", "said"), [
+    (([1, 2, 3, 4], "<", 2), "rmse", "got shape (4,), wanted numbers of 5 seeds or more in a row"),
+    ((1.0, "<", 2.0), "rmse", "got shape (), wanted numbers of 5 seeds or more"),
+    ((np.ones((5, 2)), "<", 2), "rmse", "got shape (5, 2), wanted numbers of 5 seeds or more in a row"),
+    (([1, 2, 3, 4, 5], "<", [1, 2, 3, 4]), "rmse", "got shapes (5,), (4,), wanted equal"),
+    (([], "<", 1), "exact", "got shapes (0,), (), wanted equal"),
+    (([1, 2, 3, 4, math.nan], "<", 2), "psnr", "got nan or infinity, wanted finite numbers"),
+    (([1, 2, 3, 4, math.inf], "=", 2), "exact", "got nan or infinity, wanted finite numbers"),
+    (([0, 2, 3, 4, 5], "<", 2), "ratio", "got a number of 0 or below, wanted positive ones"),
+    (([1, 2, 3, 4, 5], "<=", 2), "psnr", "got <=, wanted relations: < > ="),
+    (([1, 2, 3, 4, 5], [2] * 5, "<"), "psnr", "got [2, 2, 2, 2, 2], wanted relations"),
+    (([1, 2, 3, 4, 5], "<", 2), "mse", "got mse, wanted effects: rmse, ratio, factor, psnr"),
+    (([1, 2, 3, 4, 5], "<"), "psnr", "got tuple, wanted (a, relation, b)"),
+    ([1, 2, 3, 4, 5], "psnr", "got list, wanted (a, relation, b)"),
+])
+def test_what_cannot_be_judged_is_one_clear_error(given, effect, said):
+    with pytest.raises(ValueError) as error:
+        verdict.record("name", "Sentence.", "lecture", {"blur": given}, effect)
+    assert str(error.value).startswith(f"claim 'name': condition 'blur': {said}")
+
+
+def test_claim_without_conditions():
+    with pytest.raises(ValueError, match="claim 'name': got no conditions, wanted one or more"):
+        verdict.record("name", "Sentence.", "lecture", {}, "psnr")
+
+
+def test_firm_is_the_verdict_of_wider_intervals():
+    half = stats.sem(drawn(0)) * stats.t.ppf(0.975, SEEDS - 1)
+    near = verdict.record("name", "S.", "lecture", {"it": (drawn(0.21 + half), ">", 0)}, "psnr")
+    far = verdict.record("name", "S.", "lecture", {"it": (drawn(1 + half), ">", 0)}, "psnr")
+    assert (near["verdict"], near["firm"], far["verdict"], far["firm"]) == ("holds", False, "holds", True)
+
+
+def test_claim_prints_its_three_lines_and_stores_the_record(capsys, monkeypatch):
+    stored = []
+    monkeypatch.setattr(course.numbers, "display", lambda data, raw, metadata: stored.append((data, metadata)))
+    torch.manual_seed(0)
+    cnn = 0.4 + 0.01 * torch.rand(5)
+    ssim = torch.tensor([0.9, 0.91, 0.92, 0.9, 0.7])
+    verdict.claim("unet_beats", sentence="A UNet beats a plain CNN of the same size.", source="he2016deep, lecture",
+                  conditions={"shading": (list(0.8 * cnn), "<", cnn), "weights": (1913, "=", 1913, "exact"),
+                              "SSIM of the blurred pictures": (ssim, ">", 0.8, "ssim")},
+                  effect="rmse", scale="480 updates, 64 pixels")
+    assert capsys.readouterr().out.splitlines() == [
+        "Claim. A UNet beats a plain CNN of the same size. [he2016deep, lecture]",
+        "Verdict. Holds when: shading; weights (open: SSIM of the blurred pictures)",
+        "Because. Tried: 480 updates, 64 pixels.",
+        "- shading: yes; ratio 0.8000 [0.8000, 0.8000], n = 5",
+        "- weights: yes; exact, true in 1 of 1",
+        "- SSIM of the blurred pictures: open; difference 0.0660 [-0.0497, 0.1817], n = 5"]
+    data, metadata = stored[0]
+    assert data == {"application/papermill.record/text/plain":
+                    "'holds when: shading; weights (open: SSIM of the blurred pictures)'"}
+    kept = json.loads(json.dumps(metadata["scrapbook"]))
+    assert kept["name"] == "claim_unet_beats" and kept["record"]["sources"] == ["he2016deep", "lecture"]
+    assert [(c["judged"], c["n"], c["effect"]) for c in kept["record"]["conditions"]] == [
+        ("yes", 5, "rmse"), ("yes", 1, "exact"), ("open", 5, "ssim")]
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return {(r["effect"], r["n"], r["conditions"]): r for r in ledger.rates()}
+
+
+def test_the_intervals_hold_the_truth_as_often_as_they_say(simulated):
+    for row in simulated.values():
+        assert abs(row["covered"] - 0.95) < 5 * math.sqrt(0.95 * 0.05 / (20_000 * row["conditions"])), row
+
+
+def test_the_rates_are_those_of_the_theory(simulated):
+    for (effect, n, conditions), row in simulated.items():
+        yes = stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, (effect - 1) * math.sqrt(n))  # above the smallest effect
+        assert abs(row["holds"] - yes**conditions) < 0.015
+        assert abs(row["holds"] + row["holds when"] - 1 + (1 - yes)**conditions) < 0.015
+        assert math.isclose(sum(row[word] for word in verdict.VERDICTS), 1)
+
+
+def test_the_rule_is_seldom_wrong(simulated):
+    for (effect, _, conditions), row in simulated.items():
+        if effect <= 1:  # nothing that matters: a "yes" in at most 2.5 % of the conditions
+            assert row["holds"] + row["holds when"] < 0.03 * conditions
+        if effect >= 1:
+            assert row["false as told"] < 0.001 and row["no difference here"] < 0.03
+
+
+def test_rates_are_the_same_each_time_and_fit_a_table(simulated):
+    assert ledger.rates() == list(simulated.values())
+    table = ledger.rates_table(list(simulated.values())).splitlines()
+    assert len(table) == 2 + 16 and {line.count("|") for line in table} == {4 + 5 + 1}

@@ -52,12 +52,13 @@ def test_words_follow_from_the_smallest_effect(effect):
     d = math.log1p(smallest) if ratio else smallest
     half = 0.5 * d * math.sqrt(SEEDS) / stats.t.ppf(0.975, SEEDS - 1)  # the sd of an interval of ± d / 2
     b = np.linspace(1, 3, SEEDS)
-    for at, more, less, equal in [(1.6, "yes", "reversed", "reversed"), (-1.6, "reversed", "yes", "reversed"),
-                                  (0.4, "no difference", "no difference", "yes"), (1.0, "open", "open", "open"),
-                                  (-0.6, "open", "open", "open")]:
+    for at, words in [(1.6, "yes reversed reversed reversed yes"), (-1.6, "reversed yes reversed yes reversed"),
+                      (0.4, "no_difference no_difference yes yes yes"), (1.0, "open open open open yes"),
+                      (-0.6, "open open open yes open")]:
         a = b * np.exp(drawn(at * d, half)) if ratio else b + drawn(at * d, half)
-        assert [judged(a, relation, b, effect) for relation in "><="] == [more, less, equal]
-        assert judged(b, "<", a, effect) == more  # the same said the other way round
+        said = [judged(a, relation, b, effect) for relation in (">", "<", "=", "<=", ">=")]
+        assert [word.replace(" ", "_") for word in said] == words.split()
+        assert [judged(b, relation, a, effect) for relation in ("<", ">", "=", ">=", "<=")] == said  # turned round
 
 
 def test_wide_interval_is_open():
@@ -97,7 +98,7 @@ def test_exact_is_judged_as_equality():
     (([1, 2, 3, 4, math.nan], "<", 2), "psnr", "got nan or infinity, wanted finite numbers"),
     (([1, 2, 3, 4, math.inf], "=", 2), "exact", "got nan or infinity, wanted finite numbers"),
     (([0, 2, 3, 4, 5], "<", 2), "ratio", "got a number of 0 or below, wanted positive ones"),
-    (([1, 2, 3, 4, 5], "<=", 2), "psnr", "got <=, wanted relations: < > ="),
+    (([1, 2, 3, 4, 5], "!=", 2), "psnr", "got !=, wanted relations: < > = <= >="),
     (([1, 2, 3, 4, 5], [2] * 5, "<"), "psnr", "got [2, 2, 2, 2, 2], wanted relations"),
     (([1, 2, 3, 4, 5], "<", 2), "mse", "got mse, wanted effects: rmse, ratio, factor, psnr"),
     (([1, 2, 3, 4, 5], "<"), "psnr", "got tuple, wanted (a, relation, b)"),

@@ -38,14 +38,14 @@ def interval(differences, level: float = LEVEL):
 
 
 def judge(low, high, smallest: float, relation: str):
-    """What intervals (...) of "a minus b" say about "a > b", "a < b" or "a = b": an array of words (...).
+    """What intervals (...) of "a minus b" say about "a > b", "a <= b" and so on: an array of words (...).
 
-    yes: the whole interval is beyond the smallest effect on the sentence's side, or inside it for "="; reversed: beyond
-    it on the other side, on either side for "="; no difference: inside; open: else.
+    yes: the whole interval is beyond the smallest effect on the sentence's side; for "=" inside it; for "<=" and ">="
+    not beyond it on the other side. reversed: beyond it where the sentence denies it. no difference: inside. Else open.
     """
-    above, below = low > smallest, high < -smallest
-    inside = (low > -smallest) & (high < smallest)
-    yes, no = {">": (above, below), "<": (below, above), "=": (inside, above | below)}[relation]
+    above, below, inside = low > smallest, high < -smallest, (low > -smallest) & (high < smallest)
+    yes, no = {">": (above, below), "<": (below, above), "=": (inside, above | below),
+               "<=": (high < smallest, above), ">=": (low > -smallest, below)}[relation]
     return np.select([yes, no, inside], ["yes", "reversed", "no difference"], "open")
 
 
@@ -63,7 +63,7 @@ def compare(title: str, given: tuple, effect: str) -> dict:
     ----------
     given : (a, relation, b)     or (a, relation, b, effect), the effect of this condition alone
         a, b                     numbers (n,), one per seed, in the same order; or one number (a threshold, a yardstick)
-        relation                 what the sentence says: "<", ">" or "="; for what is exact also "<=" and ">="
+        relation                 what the sentence says: "<", ">", "=", "<=" (does as well as), ">="
     effect : str                 a kind out of EFFECTS, or "exact": the relation must be true of every pair of numbers
 
     Returns
@@ -80,9 +80,8 @@ def compare(title: str, given: tuple, effect: str) -> dict:
 
     wanted(isinstance(given, tuple) and len(given) in (3, 4), "(a, relation, b) or four entries", type(given).__name__)
     a, relation, b, effect = (*given, effect)[:4]
-    kinds, signs = (*EFFECTS, "exact"), list(RELATIONS)[:5 if str(effect) == "exact" else 3]
-    wanted(str(effect) in kinds, f"effects: {', '.join(kinds)}", f"{str(effect):.20}")
-    wanted(str(relation) in signs, f"relations: {' '.join(signs)}", f"{str(relation):.20}")
+    wanted(str(effect) in (*EFFECTS, "exact"), f"effects: {', '.join(EFFECTS)}, exact", f"{str(effect):.20}")
+    wanted(str(relation) in RELATIONS, f"relations: {' '.join(RELATIONS)}", f"{str(relation):.20}")
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     wanted(a.size * b.size and (a.shape == b.shape or not a.ndim * b.ndim), "equal", f"shapes {a.shape}, {b.shape}")
     wanted(np.isfinite(a).all() and np.isfinite(b).all(), "finite numbers", "nan or infinity")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import ledger
@@ -106,8 +107,7 @@ def test_downloads(book):
     assert rows[7]["mean"] == "" and rows[7]["true"] == "1" and rows[0]["firm"] == "True"
 
 
-def test_the_page_is_built_without_a_warning(book):
-    from bs4 import BeautifulSoup
+def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book, browser):
     done = subprocess.run([sys.executable, "-m", "sphinx", "-W", "-q", str(book), str(book / "_build/html")],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -124,3 +124,17 @@ def test_the_page_is_built_without_a_warning(book):
     assert (book / "_build/html/_static/ledger.css").read_text().count("display: none") == 7
     link = soup.select_one("a.download")["href"]
     assert (book / "_build/html/chapters" / link).resolve().read_text(encoding="utf-8").startswith("chapter,claim,")
+    page = browser.new_page(java_script_enabled=False)
+    page.goto((book / "_build/html/chapters/claims.html").as_uri())
+
+    def shown():
+        return [row.inner_text()[9] for row in page.locator(".ledger tbody tr").all() if row.is_visible()]
+
+    assert "".join(shown()) == "abcdef"
+    page.check("[value='holds']")
+    assert "".join(shown()) == "af"
+    page.check("[name=chapter][value=two]")
+    assert "".join(shown()) == "f"
+    page.check("[name=verdict][value=all]")
+    assert "".join(shown()) == "def"
+    page.close()

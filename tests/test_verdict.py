@@ -71,6 +71,8 @@ def test_ratio_is_geometric_and_said_as_a_ratio():
     assert verdict.in_words(found) == "ratio 0.5000 [0.5000, 0.5000], n = 5"
     assert verdict.in_words(verdict.compare("it", ([3, 1, 2, 2, 2], ">", 1.5), "psnr")) == (
         "difference 0.50 [-0.38, 1.38] dB, n = 5")
+    assert verdict.in_words(verdict.compare("it", ([0, 0, 0, 0, -1e-9], "=", 0), "share")) == (
+        "difference 0.000 [0.000, 0.000], n = 5")
 
 
 @pytest.mark.parametrize(("words", "said"), [

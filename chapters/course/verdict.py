@@ -105,7 +105,7 @@ def in_words(c: dict) -> str:
     if c["effect"] == "exact":
         return f"exact, true in {c['true']} of {c['n']}"
     _, ratio, unit = EFFECTS[c["effect"]]
-    digits = "#.4g" if ratio else f".{1 - math.floor(math.log10(c['smallest']))}f"
+    digits = "#.4g" if ratio else f"z.{1 - math.floor(math.log10(c['smallest']))}f"
     mean, low, high = (format(c[key], digits).rstrip(".") for key in ("mean", "low", "high"))
     return f"{'ratio' if ratio else 'difference'} {mean} [{low}, {high}]{unit and ' ' + unit}, n = {c['n']}"
 

@@ -7,6 +7,11 @@ BRANCH ?= main
 SITE ?=
 PORT ?= 8000
 EDIT ?=
+STUDIES ?=
+SEEDS ?=
+SCHEDULER ?=
+WORKERS ?=
+N ?=
 export OMP_NUM_THREADS ?= 1
 
 PY = .venv/bin/python
@@ -14,9 +19,14 @@ NOTEBOOKS = $(if $(CHAPTERS),$(CHAPTERS:%=chapters/%.ipynb),chapters)
 # An environment whose Python is gone, as after a move to another machine, is made again.
 BROKEN = $(if $(shell $(PY) -c 'print(1)' 2>/dev/null),,again)
 quoted = '$(subst ','\'',$(1))'
+STUDY = $(PY) -m studies.engine
+CLUSTER = --scheduler $(call quoted,$(SCHEDULER)) --workers $(call quoted,$(WORKERS))
+# STORE= given and empty stores nothing; not given, rows go to studies/results.
+STORED = $(if $(filter undefined,$(origin STORE)),,--store $(call quoted,$(STORE)))
 
 .NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
-.PHONY: book test refresh check claims serve lab bench mutants lighthouse lint clean help again
+.PHONY: book test refresh check claims serve lab bench mutants lighthouse lint clean help again \
+	studies studies-check studies-drift studies-bench
 
 book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published
 	$(PY) tools/refresh.py
@@ -33,6 +43,18 @@ check: .venv/test  ## compare executed chapters with what is stored, nothing els
 
 claims: .venv/book  ## run what the claims rest on and print the ledger's table, nothing stored; SEED_OFFSET=1000 for other seeds
 	$(PY) tools/claims.py $(CHAPTERS)
+
+studies: .venv/book  ## compute the rows of the studies that are missing or stale; STUDIES="a b", SEEDS=5 or 1000-1004, FORCE=1, STORE= to store nothing, SCHEDULER=tcp://HOST:8786, WORKERS=2
+	$(STUDY) run $(STUDIES) --seeds $(call quoted,$(SEEDS)) $(if $(FORCE),--force) $(CLUSTER) $(STORED)
+
+studies-check: .venv/book  ## compute a sample of the stored rows again and compare; N=100 rows a study, RANDOM=1 for others each time
+	$(STUDY) check $(STUDIES) --count $(call quoted,$(N)) $(if $(RANDOM),--random) $(CLUSTER) $(STORED)
+
+studies-drift: .venv/book  ## measure how far rows move under another instruction set and number of threads, and store it
+	$(STUDY) drift $(STUDIES) $(if $(FORCE),--force) $(STORED)
+
+studies-bench: .venv/book  ## measure what the engine costs a row and how it scales, and store it
+	$(STUDY) bench
 
 serve: book  ## render the book and serve it on localhost; PORT=8000
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -56,7 +78,7 @@ clean:  ## delete the rendered book and the environment
 	rm -rf .venv _build
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-15s%s\n", $$1, $$2}' Makefile
 
 again:
 

@@ -1,0 +1,177 @@
+"""The commands of the studies, as the Makefile calls them: python -m studies.engine run|check|drift|bench."""
+import argparse
+import fcntl
+import os
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, words
+from .work import cluster, outcomes
+
+
+def choose(given: list[str]) -> list[Study]:
+    """The studies of these names, all where there is none."""
+    known = names()
+    if unknown := [name for name in given if name not in known]:
+        raise StudyError(f"STUDIES: got {', '.join(unknown)}, wanted names out of {', '.join(known) or 'none'}")
+    return [load(name) for name in known if not given or name in given]
+
+
+def seeds_of(given: str) -> range | None:
+    """'5': seeds 0 to 4; '1000-1004': those; '': None, which leaves it to the study."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)", given)
+    seeds = match and (range(int(match[1]), int(match[2]) + 1) if match[1] else range(int(match[2])))
+    if given and not seeds:
+        raise StudyError(f"SEEDS: got {given!r}, wanted how many, as 5, or the first and the last, as 1000-1004")
+    return seeds or None
+
+
+def todo(study: Study, rows: Rows, seeds: range | None, force: bool = False) -> tuple[list[dict], Counter]:
+    """The arguments of the runs to do, seed by seed, and how many of their rows are missing, stale or edited.
+
+    Without seeds: those of the study, and whatever is stale among the others that are stored.
+    """
+    runs, why = [], Counter()
+    for seed in seeds or sorted({*study.seeds, *(key[-1] for key in rows.rows)}):
+        for cell in study.grid:
+            states = [("forced" if force else rows.state(study.key(row)), row) for row in flat(cell | {"seed": seed})]
+            extra = seeds is None and seed not in study.seeds
+            needed = [(state, row) for state, row in states if state and not (extra and state == "missing")]
+            why.update(state for state, _ in needed)
+            along = study.checkpoints if isinstance(cell.get(study.checkpoints), tuple) else None
+            if along and needed:
+                runs.append(cell | {"seed": seed, along: tuple(row[along] for _, row in needed)})
+            else:
+                runs += [row for _, row in needed]
+    return runs, why
+
+
+@contextmanager
+def locked(folder: Path):
+    """Only one run writes into a folder; the lock goes with the process that holds it, however that ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StudyError(f"{folder.name}: another run writes there; wanted one at a time: wait for it, or "
+                                 "STORE=FOLDER for another place") from None
+            (folder / ".new").write_text("a line of a row\n" * 100)
+            (folder / ".new").unlink()
+            yield
+    except OSError as e:
+        raise StudyError(f"{e.filename or folder}: {e.strerror}; wanted a folder that can be written, with room for "
+                         "the rows; those already stored are kept") from None
+
+
+def clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s"
+
+
+class Progress:
+    """A line that says how far a run is: written over on a terminal, else anew every ten seconds."""
+
+    def __init__(self, total: int):
+        self.total, self.done, self.failed, self.start, self.shown = total, 0, 0, time.monotonic(), 0.0
+
+    def show(self, workers: int) -> None:
+        now, over = time.monotonic(), self.done + self.failed
+        tty, last = sys.stdout.isatty(), over == self.total
+        if now - self.shown < (0.2 if tty else 10) and not last:
+            return
+        self.shown = now
+        left = clock((now - self.start) / over * (self.total - over)) if over else "unknown"
+        waits = "" if workers else "; waiting for workers"
+        line = f"{self.done} of {self.total} rows done, {self.failed} failed, time left {left}{waits}"
+        print(f"\r{line:<100}" if tty else line, end="" if tty and not last else "\n", flush=True)
+
+
+def compute(jobs: list[tuple], tables: dict[str, Rows], client, store: bool) -> Counter:
+    """Compute the runs, and store their rows as they come; what was raised, and how many runs did."""
+    size = {id(job): max([len(v) for v in job[1].values() if isinstance(v, tuple)], default=1) for job in jobs}
+    progress, raised = Progress(sum(size.values())), Counter()
+    for batch in outcomes(client, jobs):
+        changed = set()
+        for job, found, error in batch:
+            for row in found or []:
+                tables[job[0]].add(row)
+                changed.add(job[0])
+            progress.done += len(found or [])
+            if error:
+                progress.failed += size[id(job)]
+                if not raised[error]:
+                    print(f"FAILED {job[0]}: {words(job[1])}\n{error}", flush=True)
+                raised[error] += 1
+        for name in changed if store else ():
+            tables[name].write()
+        progress.show(len(client.scheduler_info(n_workers=-1)["workers"]))
+    return raised
+
+
+def run(args) -> int:
+    """Compute what is missing or stale; 1 if a run failed."""
+    seeds, folder = seeds_of(args.seeds), Path(args.store) if args.store else None
+    studies = choose(args.studies)
+    with locked(folder) if folder else contextmanager(lambda: (yield))():
+        tables, jobs = {}, []
+        for study in studies:
+            tables[study.name] = rows = Rows(study, folder)
+            runs, why = todo(study, rows, seeds, args.force)
+            jobs += [(study.name, arguments, study.code) for arguments in runs]
+            said = ", ".join(f"{count} {state}" for state, count in why.items())
+            print(f"{study.name}: {sum(why.values())} rows to do{': ' if said else ''}{said}", flush=True)
+        raised = Counter()
+        if jobs:
+            with cluster(args.scheduler, args.workers) as client:
+                raised = compute(jobs, tables, client, bool(folder))
+        for rows in tables.values():
+            if folder and rows.rows and rows.path.read_text(encoding="utf-8") != rows.table():
+                rows.write()  # other ends of lines, another order, or cells that the grid has no more
+            elif not folder:
+                print(rows.table(), end="")
+    if raised:
+        print(f"{raised.total()} runs failed, each tried three times, for {len(raised)} reasons, told above",
+              file=sys.stderr)
+    return bool(raised)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "check", "drift", "bench"):
+        command = commands.add_parser(name)
+        command.add_argument("studies", nargs="*")
+        command.add_argument("--scheduler", default="")
+        command.add_argument("--workers", default="")
+        command.add_argument("--store", default=str(RESULTS))
+    commands.choices["run"].add_argument("--seeds", default="")
+    commands.choices["run"].add_argument("--force", action="store_true")
+    commands.choices["check"].add_argument("--count", default="")
+    commands.choices["check"].add_argument("--random", action="store_true")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as a queue ends a job
+    try:
+        args.workers = whole("WORKERS", args.workers, len(os.sched_getaffinity(0)))
+        sys.exit({"run": run}[args.command](args))
+    except StudyError as e:
+        sys.exit(str(e))
+    except KeyboardInterrupt:
+        sys.exit("interrupted; finished rows are kept, and the next call goes on")
+
+
+def whole(name: str, given: str, default: int) -> int:
+    """A number of 1 or more; the default where none is given."""
+    if given and not re.fullmatch(r"[1-9]\d*", given):
+        raise StudyError(f"{name}: got {given!r}, wanted a whole number, 1 or more")
+    return int(given or default)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""A fingerprint of what a row depends on: the syntax of `run` and, in turn, of all that it names in studies and course.
+
+A function, a class or a constant that `run` cannot reach makes no row stale; neither do docstrings, comments and blank
+lines. Where a module is used as a whole, as in `getattr(course, name)`, all of it counts. Other packages count by their
+import; the version of torch stands in each row.
+"""
+import ast
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+
+from . import ROOT
+
+FOLDERS = {"course": "chapters/course", "studies": "studies"}  # what is followed, from the root of the book
+IMPORTS = ast.Import, ast.ImportFrom
+
+
+def is_text(node) -> bool:
+    """A docstring, or another text that does nothing."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def tree(node):
+    """Syntax as nested tuples, without places and docstrings, and the same in every version of Python."""
+    if isinstance(node, list):
+        return tuple(tree(x) for x in node if not is_text(x))
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, tree(x)) for name, x in ast.iter_fields(node) if x is not None and name not in ("kind", "ctx")]
+    return type(node).__name__, *[(name, x) for name, x in fields if x != ()]
+
+
+def dotted(node) -> list[str]:
+    """['course', 'networks', 'UNet'] for `course.networks.UNet`; empty for anything but names joined by points."""
+    if isinstance(node, ast.Attribute):
+        return (start := dotted(node.value)) and [*start, node.attr]
+    return [node.id] if isinstance(node, ast.Name) else []
+
+
+def bound_by(node) -> list[str]:
+    """The names that a statement at the top of a module binds; none if it may change anything else too."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, IMPORTS):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = [x for t in getattr(node, "targets", None) or [node.target] for x in getattr(t, "elts", [t])]
+        return [x.id for x in targets] if all(isinstance(x, ast.Name) for x in targets) else []
+    return []
+
+
+class Module:
+    """The top of a file: {name: statements that bind it}, and all other statements."""
+
+    def __init__(self, name: str, path: Path):
+        self.name, self.package = name, name if path.stem == "__init__" else name.rpartition(".")[0]
+        self.bound, self.loose = defaultdict(list), []
+        for node in ast.parse(path.read_text(encoding="utf-8-sig"), path.name).body:
+            for bound in bound_by(node):
+                self.bound[bound].append(node)
+            if not bound_by(node) and not is_text(node):
+                self.loose.append(node)
+
+
+class Reach:
+    """Collects in `parts` the syntax of what can be reached from the names given to `follow`."""
+
+    def __init__(self, root: Path):
+        self.root, self.modules, self.seen, self.parts = root, {}, set(), set()
+
+    def path(self, name: str) -> Path | None:
+        """The file of a module that is followed; None for other packages, and for the engine."""
+        package, _, rest = name.partition(".")
+        path = self.root / FOLDERS.get(package, "none") / f"{rest or '__init__'}.py"
+        return path if path.is_file() else None
+
+    def module(self, name: str) -> Module:
+        if name not in self.modules:
+            self.modules[name] = module = Module(name, self.path(name))
+            for node in module.loose:  # executed by the import
+                self.parts.add(repr(tree(node)))
+                self.visit(node, module)
+            for path in (self.root / FOLDERS["course"]).glob("*.py") if name == "course" else ():
+                self.module(f"course.{path.stem}" if path.stem != "__init__" else "course")  # the package imports them
+            if name.startswith("course."):
+                self.module("course")
+        return self.modules[name]
+
+    def follow(self, name: str, member: str, rest: list[str] = ()) -> None:
+        """`member` of the module `name`, and what is asked of it by points."""
+        within, module = f"{name}.{member}", self.module(name) if self.path(name) else None
+        if self.path(within) and not (module and member in module.bound):
+            return self.follow(within, rest[0], rest[1:]) if rest else self.whole(within)
+        if module is None:  # no file: other packages, and the engine
+            self.parts.add(within)
+        elif member not in module.bound:  # it comes from a star import, or out of a loose statement
+            self.whole(name)
+        elif (name, member, *rest) not in self.seen:
+            self.seen.add((name, member, *rest))
+            for node in module.bound[member]:
+                self.use(node, member, module, rest)
+
+    def whole(self, name: str) -> None:
+        """Every name of a module; of a package, those of its modules too."""
+        if (name, "*") in self.seen or not self.path(name):
+            return
+        self.seen.add((name, "*"))
+        for member in list(self.module(name).bound):
+            self.follow(name, member)
+        if name == "course":
+            for within in [m for m in self.modules if m.startswith("course.")]:
+                self.whole(within)
+
+    def use(self, node, name: str, module: Module, rest: list[str] = ()) -> None:
+        """A statement that binds `name`: its syntax, and all that it names; for an import, what it brings."""
+        if not isinstance(node, IMPORTS):
+            self.parts.add(repr((name, tree(node))))
+            return self.visit(node, module)
+        for alias in node.names:
+            if name != (alias.asname or alias.name.partition(".")[0]):
+                continue
+            source = alias.name if alias.asname else name
+            if isinstance(node, ast.ImportFrom):
+                source = ".".join(filter(None, [module.package if node.level else "", node.module]))
+            if source.partition(".")[0] not in FOLDERS:
+                self.parts.add(repr((source, tree(alias))))
+            elif isinstance(node, ast.ImportFrom) and alias.name != "*":
+                self.follow(source, alias.name, rest)
+            elif rest:
+                self.follow(source, rest[0], rest[1:])
+            else:
+                self.whole(source)
+
+    def visit(self, node, module: Module) -> None:
+        """All names below a node."""
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, IMPORTS):
+                for alias in child.names:
+                    self.use(child, alias.asname or alias.name.partition(".")[0], module)
+            elif names := dotted(child):
+                if names[0] in module.bound:
+                    self.follow(module.name, names[0], names[1:])
+                elif "*" in module.bound:
+                    self.follow(module.name, "*")
+            else:
+                self.visit(child, module)
+
+
+def fingerprint(name: str, root: Path = ROOT) -> str:
+    """Of the study `name`: 12 hexadecimal digits, the same as long as its rows stay what they are."""
+    reach = Reach(root)
+    reach.follow(f"studies.{name}", "run")
+    return hashlib.sha256("\n".join(sorted(reach.parts)).encode()).hexdigest()[:12]

@@ -1,0 +1,132 @@
+"""What Dask runs: one run of a study in a worker, and all runs on a cluster."""
+import functools
+import importlib
+import logging
+import os
+import sys
+import time
+import traceback
+from contextlib import contextmanager
+from importlib import metadata
+
+import dask
+from distributed import Client, LocalCluster, as_completed
+
+from .code import fingerprint
+from .rows import FIXED, StudyError
+
+TRIES = 3          # of a run that raises
+CONNECT = 8        # seconds to reach a scheduler
+OTHER_MACHINE = {  # another instruction set, as an old processor has, and another number of threads: for the drift
+    "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+
+
+@functools.cache
+def loaded(name: str, code: str):
+    """The module of a study as its files are now; a worker that lives long may hold what they were.
+
+    Raises
+    ------
+    RuntimeError                 if the worker's files are others than the caller's
+    """
+    if (here := fingerprint(name)) != code:
+        raise RuntimeError(f"study {name!r}: the worker's files have the fingerprint {here}, the caller's {code}; "
+                           "wanted the same version of the book on all machines")
+    for module in list(sys.modules):
+        if module.partition(".")[0] in ("course", "studies") and not module.startswith("studies.engine"):
+            del sys.modules[module]
+    importlib.invalidate_caches()
+    return importlib.import_module(f"studies.{name}")
+
+
+def device() -> tuple[str, int, str]:
+    """Where a run computed: 'cpu AVX2' or the card's name, the threads of torch, its version."""
+    version = metadata.version("torch").partition("+")[0]
+    if "torch" not in sys.modules:
+        return "cpu", 1, version
+    import torch
+    card = torch.get_default_device()
+    name = torch.cuda.get_device_name(card) if card.type == "cuda" else f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    return name, torch.get_num_threads(), version
+
+
+def work(name: str, arguments: dict, code: str) -> list[dict]:
+    """The rows of one run, without digest.
+
+    Notes: the seconds of a run are shared among its checkpoints by how far each is from the one before.
+    """
+    if os.environ.get("DEVICE", "cpu") != "cpu":
+        import torch
+        torch.set_default_device(os.environ["DEVICE"])
+    run = loaded(name, code).run
+    start = time.perf_counter()
+    told = run(**arguments)
+    seconds = time.perf_counter() - start
+    along = next((k for k, v in arguments.items() if isinstance(v, tuple)), None)
+    given = [arguments | {along: v} for v in arguments[along]] if along else [arguments]
+    told = told if along else [told]
+    if not isinstance(told, list) or len(told) != len(given) or not all(isinstance(t, dict) and t for t in told):
+        raise TypeError(f"run: returned {told!r:.200}, wanted {f'a list of {len(given)} dicts' if along else 'a dict'}")
+    shares = [1 / len(given)] * len(given)
+    if along and all(type(v) in (int, float) for v in arguments[along]) and max(arguments[along]) > 0:
+        before = [0, *arguments[along]]
+        shares = [(b - a) / before[-1] for a, b in zip(before, before[1:])]
+    where = dict(zip(("device", "threads", "torch"), device()))
+    return [one | metrics(t, one) | {"seconds": round(share * seconds, 4), **where, "code": code}
+            for one, t, share in zip(given, told, shares)]
+
+
+def metrics(told: dict, arguments: dict) -> dict:
+    """What a run measured, as numbers of Python; TypeError for anything else or a name that is taken."""
+    found = {name: one.item() if hasattr(one, "item") else one for name, one in told.items()}
+    for name, one in found.items():
+        if type(one) not in (int, float, bool) or not name.isidentifier() or name in (*arguments, *FIXED):
+            raise TypeError(f"run: returned {name} = {one!r:.100}, wanted a number under a name of its own")
+    return found
+
+
+@contextmanager
+def cluster(address: str, workers: int, env: dict | None = None):
+    """A client of the scheduler at this address, or of workers on this machine: processes of one thread each.
+
+    Raises
+    ------
+    StudyError                   if nothing answers there within ten seconds
+    """
+    dask.config.set({"distributed.worker.daemon": True, "distributed.admin.tick.limit": "1h"})
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said below, in one sentence
+    if address:
+        try:
+            client = Client(address, timeout=CONNECT)
+        except (OSError, ValueError, TypeError) as e:
+            raise StudyError(f"SCHEDULER: got {address}, where no scheduler of Dask answers; wanted tcp://HOST:8786, "
+                             f"started by dask scheduler ({' '.join(str(e).split())[:150]})") from None
+        with client:
+            yield client
+    else:
+        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1",
+                          silence_logs=logging.CRITICAL, env=env or {}) as local, Client(local) as client:
+            yield client
+
+
+def outcomes(client: Client, jobs: list[tuple], function=work):
+    """What became of each job (name, arguments, code), in batches as they come: (job, rows or None, what was raised).
+
+    Raises
+    ------
+    StudyError                   if the scheduler goes away
+    """
+    futures = dict(zip(client.map(function, *zip(*jobs), pure=False, retries=TRIES - 1), jobs))
+    ready = as_completed(futures, with_results=True, raise_errors=False)
+    while futures:
+        batch = []
+        for future, result in ready.next_batch():
+            job = futures.pop(future)
+            if future.status == "finished":
+                batch.append((job, result, ""))
+            elif future.status == "error":
+                kind, error, trace = result
+                batch.append((job, None, "".join(traceback.format_exception(kind, error, trace)).rstrip()))
+            else:
+                raise StudyError("SCHEDULER: the connection is gone; finished rows are kept, and the next call goes on")
+        yield batch

@@ -10,8 +10,9 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, words
-from .work import cluster, outcomes
+from . import check as checks
+from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, unwritable, words
+from .work import OTHER_MACHINE, cluster, outcomes
 
 
 def choose(given: list[str]) -> list[Study]:
@@ -56,18 +57,16 @@ def locked(folder: Path):
     """Only one run writes into a folder; the lock goes with the process that holds it, however that ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyError(f"{folder.name}: another run writes there; wanted one at a time: wait for it, or "
-                                 "STORE=FOLDER for another place") from None
-            (folder / ".new").write_text("a line of a row\n" * 100)
-            (folder / ".new").unlink()
-            yield
+        file = (folder / ".lock").open("a")
     except OSError as e:
-        raise StudyError(f"{e.filename or folder}: {e.strerror}; wanted a folder that can be written, with room for "
-                         "the rows; those already stored are kept") from None
+        raise unwritable(e, folder) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyError(f"{folder}: another run writes there, wanted one at a time: wait for it, or give another "
+                             "folder as STORE=") from None
+        yield
 
 
 def clock(seconds: float) -> str:
@@ -142,6 +141,59 @@ def run(args) -> int:
     return bool(raised)
 
 
+def again(args, wanted: list[tuple[Study, list[dict]]], env: dict | None = None) -> dict[str, list[dict]]:
+    """Compute runs again, storing nothing: {study: rows}; StudyError if one fails."""
+    jobs = [(study.name, arguments, study.code) for study, runs in wanted for arguments in runs]
+    found = {study.name: [] for study, _ in wanted}
+    if jobs:
+        with cluster(args.scheduler, args.workers, env) as client:
+            for batch in outcomes(client, jobs):
+                for (name, arguments, _), some, error in batch:
+                    if error:
+                        raise StudyError(f"FAILED {name}: {words(arguments)}\n{error}")
+                    found[name] += some
+    return found
+
+
+def check(args) -> int:
+    """Compute a sample of the stored rows again; 1 if something differs, is missing, stale or edited."""
+    folder, studies = Path(args.store or RESULTS), choose(args.studies)
+    count = whole("N", args.count, 2)
+    tables = [(study, Rows(study, folder)) for study in studies]
+    wrong = [said for study, rows in tables for said in checks.complaints(study, rows)]
+    most = checks.BUDGET / 2 / max(len(studies), 1)
+    chosen = [(study, [checks.single(study, row) for row in checks.sample(study, rows, count, most, args.random)])
+              for study, rows in tables]
+    found = again(args, chosen)
+    for study, rows in tables:
+        said, largest = checks.compare(study, rows, checks.read_drift(study, folder), found[study.name])
+        print(f"{study.name}: {len(found[study.name])} of {len(rows.rows)} rows computed again, "
+              f"at most {100 * largest:.2g} % apart, {len(said)} too far", flush=True)
+        wrong += said
+    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
+    return bool(wrong)
+
+
+def drift(args) -> int:
+    """Measure how far rows move under another instruction set and thread count, where that is not stored."""
+    folder = Path(args.store or RESULTS)
+    with locked(folder):
+        wanted = []
+        for study in choose(args.studies):
+            rows, runs = Rows(study, folder), checks.drift_runs(study)
+            if lost := [row for arguments in runs for row in flat(arguments) if rows.state(study.key(row))]:
+                raise StudyError(f"{study.name}: row {words(lost[0])} is {rows.state(study.key(lost[0]))}, wanted all "
+                                 f"rows first: make studies STUDIES={study.name}")
+            if args.force or not checks.read_drift(study, folder):
+                wanted.append((study, runs))
+        args.workers = max(1, args.workers // 2)  # of two threads each
+        found = again(args, wanted, OTHER_MACHINE)
+        for study, _ in wanted:
+            far = checks.store_drift(study, Rows(study, folder), found[study.name], folder)
+            print(f"{study.name}: {len(found[study.name])} rows moved by at most {100 * max(far.values()):.2g} %")
+    return 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -152,14 +204,15 @@ def main() -> None:
         command.add_argument("--workers", default="")
         command.add_argument("--store", default=str(RESULTS))
     commands.choices["run"].add_argument("--seeds", default="")
-    commands.choices["run"].add_argument("--force", action="store_true")
+    for name in ("run", "drift"):
+        commands.choices[name].add_argument("--force", action="store_true")
     commands.choices["check"].add_argument("--count", default="")
     commands.choices["check"].add_argument("--random", action="store_true")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as a queue ends a job
     try:
         args.workers = whole("WORKERS", args.workers, len(os.sched_getaffinity(0)))
-        sys.exit({"run": run}[args.command](args))
+        sys.exit({"run": run, "check": check, "drift": drift}[args.command](args))
     except StudyError as e:
         sys.exit(str(e))
     except KeyboardInterrupt:

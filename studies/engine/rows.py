@@ -1,4 +1,5 @@
 """A study, its grid, and its rows in a CSV file that git can show line by line."""
+import contextlib
 import csv
 import hashlib
 import importlib
@@ -40,6 +41,8 @@ def grid(**values) -> list[dict]:
         for one in itertools.chain(*(v if isinstance(v, tuple) else (v,) for v in given)):
             if type(one) not in (int, float, str, bool) or repr(value(text(one))) != repr(one) or "\n" in text(one):
                 raise ValueError(f"{name}: got {one!r}, wanted a number, a boolean or a word that reads as none")
+        if falling := [v for v in given if isinstance(v, tuple) and list(v) != sorted(set(v))]:
+            raise ValueError(f"{name}: got {falling[0]}, wanted increasing values")
     return [dict(zip(values, chosen)) for chosen in itertools.product(*values.values())]
 
 
@@ -178,14 +181,21 @@ class Rows:
         return out.getvalue()
 
     def write(self) -> None:
-        """Write beside the file, then rename: it is the old one or the new one, never half of either."""
         write(self.path, self.table())
 
 
 def write(path: Path, content: str) -> None:
+    """Write beside the file, then rename: it is the old one or the new one, never half of either."""
     beside = path.with_name(f".{path.name}.new")
     try:
         beside.write_text(content, encoding="utf-8", newline="\n")
         beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise unwritable(e, path) from None
+
+
+def unwritable(error: OSError, path: Path) -> StudyError:
+    return StudyError(f"{error.filename or path}: {error.strerror}; wanted a folder that can be written, with room for "
+                      "the rows; what is stored there is kept")

@@ -5,14 +5,14 @@ import os
 import re
 import signal
 import sys
-import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import bench
 from . import check as checks
 from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, unwritable, words
-from .work import OTHER_MACHINE, cluster, outcomes
+from .work import OTHER_MACHINE, cluster, compute, outcomes
 
 
 def choose(given: list[str]) -> list[Study]:
@@ -67,51 +67,6 @@ def locked(folder: Path):
             raise StudyError(f"{folder}: another run writes there, wanted one at a time: wait for it, or give another "
                              "folder as STORE=") from None
         yield
-
-
-def clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s"
-
-
-class Progress:
-    """A line that says how far a run is: written over on a terminal, else anew every ten seconds."""
-
-    def __init__(self, total: int):
-        self.total, self.done, self.failed, self.start, self.shown = total, 0, 0, time.monotonic(), 0.0
-
-    def show(self, workers: int) -> None:
-        now, over = time.monotonic(), self.done + self.failed
-        tty, last = sys.stdout.isatty(), over == self.total
-        if now - self.shown < (0.2 if tty else 10) and not last:
-            return
-        self.shown = now
-        left = clock((now - self.start) / over * (self.total - over)) if over else "unknown"
-        waits = "" if workers else "; waiting for workers"
-        line = f"{self.done} of {self.total} rows done, {self.failed} failed, time left {left}{waits}"
-        print(f"\r{line:<100}" if tty else line, end="" if tty and not last else "\n", flush=True)
-
-
-def compute(jobs: list[tuple], tables: dict[str, Rows], client, store: bool) -> Counter:
-    """Compute the runs, and store their rows as they come; what was raised, and how many runs did."""
-    size = {id(job): max([len(v) for v in job[1].values() if isinstance(v, tuple)], default=1) for job in jobs}
-    progress, raised = Progress(sum(size.values())), Counter()
-    for batch in outcomes(client, jobs):
-        changed = set()
-        for job, found, error in batch:
-            for row in found or []:
-                tables[job[0]].add(row)
-                changed.add(job[0])
-            progress.done += len(found or [])
-            if error:
-                progress.failed += size[id(job)]
-                if not raised[error]:
-                    print(f"FAILED {job[0]}: {words(job[1])}\n{error}", flush=True)
-                raised[error] += 1
-        for name in changed if store else ():
-            tables[name].write()
-        progress.show(len(client.scheduler_info(n_workers=-1)["workers"]))
-    return raised
 
 
 def run(args) -> int:
@@ -212,7 +167,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as a queue ends a job
     try:
         args.workers = whole("WORKERS", args.workers, len(os.sched_getaffinity(0)))
-        sys.exit({"run": run, "check": check, "drift": drift}[args.command](args))
+        sys.exit({"run": run, "check": check, "drift": drift, "bench": bench.main}[args.command](args))
     except StudyError as e:
         sys.exit(str(e))
     except KeyboardInterrupt:

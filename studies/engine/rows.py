@@ -127,6 +127,7 @@ class Rows:
     def __init__(self, study: Study, folder: Path | None = RESULTS):
         self.study, self.path = study, folder and folder / f"{study.name}.csv"
         self.rows: dict[tuple, dict[str, str]] = {}
+        self.cells = {tuple(row.values()) for cell in study.grid for row in flat(cell)}
         if folder and self.path.exists():
             self.read()
 
@@ -168,20 +169,23 @@ class Rows:
         self.rows[self.study.key(row)] = cells | {"digest": digest(cells)}
 
     def table(self) -> str:
-        """The file: rows in the order of their arguments, numbers before words; without cells of the grid that left."""
-        known = {tuple(row.values()) for cell in self.study.grid for row in flat(cell)}
-        keys = sorted((key for key in self.rows if key[:-1] in known),
-                      key=lambda key: [(isinstance(v, str), v) for v in key])
-        seen = {name: None for key in keys for name in self.rows[key] if self.rows[key][name] != ""}
-        metrics = [name for name in seen if name not in (*self.study.arguments, *FIXED)]
+        """The file: rows in the order of their arguments, numbers before words; without cells that left the grid."""
+        rows = [self.rows[key] for key in sorted(self.rows, key=order) if key[:-1] in self.cells]
+        seen = dict.fromkeys(itertools.chain(*rows))
+        metrics = [name for name in seen if name not in (*self.study.arguments, *FIXED)
+                   and any(row.get(name) for row in rows)]
         columns = [*self.study.arguments, *metrics, *FIXED]
-        writer = csv.writer(out := io.StringIO(), lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([self.rows[key].get(name, "") for name in columns] for key in keys)
+        writer = csv.DictWriter(out := io.StringIO(), columns, "", "ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
         return out.getvalue()
 
     def write(self) -> None:
         write(self.path, self.table())
+
+
+def order(key: tuple) -> list:
+    return [(isinstance(one, str), one) for one in key]
 
 
 def write(path: Path, content: str) -> None:

@@ -7,13 +7,14 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from contextlib import contextmanager
 from importlib import metadata
 
 from distributed import Client, LocalCluster, as_completed, rpc
 
 from .code import fingerprint
-from .rows import FIXED, StudyError
+from .rows import FIXED, Rows, StudyError, words
 
 TRIES = 3          # of a run that raises
 CONNECT = 5        # seconds to reach a scheduler
@@ -138,3 +139,48 @@ def outcomes(client: Client, jobs: list[tuple], function=work):
             else:
                 raise StudyError("SCHEDULER: the connection is gone; finished rows are kept, and the next call goes on")
         yield batch
+
+
+def clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s"
+
+
+class Progress:
+    """A line that says how far a run is: written over on a terminal, else anew every ten seconds."""
+
+    def __init__(self, total: int):
+        self.total, self.done, self.failed, self.start, self.shown = total, 0, 0, time.monotonic(), 0.0
+
+    def show(self, client) -> None:
+        now, over = time.monotonic(), self.done + self.failed
+        tty, last = sys.stdout.isatty(), over == self.total
+        if now - self.shown < (0.2 if tty else 10) and not last:
+            return
+        self.shown = now
+        left = clock((now - self.start) / over * (self.total - over)) if over else "unknown"
+        waits = "" if client.scheduler_info(n_workers=-1)["workers"] else "; waiting for workers"
+        line = f"{self.done} of {self.total} rows done, {self.failed} failed, time left {left}{waits}"
+        print(f"\r{line:<100}" if tty else line, end="" if tty and not last else "\n", flush=True)
+
+
+def compute(jobs: list[tuple], tables: dict[str, Rows], client, store: bool, function=work) -> Counter:
+    """Compute the runs, and store their rows as they come; what was raised, and how many runs did."""
+    size = {id(job): max([len(v) for v in job[1].values() if isinstance(v, tuple)], default=1) for job in jobs}
+    progress, raised = Progress(sum(size.values())), Counter()
+    for batch in outcomes(client, jobs, function):
+        changed = set()
+        for job, found, error in batch:
+            for row in found or []:
+                tables[job[0]].add(row)
+                changed.add(job[0])
+            progress.done += len(found or [])
+            if error:
+                progress.failed += size[id(job)]
+                if not raised[error]:
+                    print(f"FAILED {job[0]}: {words(job[1])}\n{error}", flush=True)
+                raised[error] += 1
+        for name in changed if store else ():
+            tables[name].write()
+        progress.show(client)
+    return raised

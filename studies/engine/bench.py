@@ -73,7 +73,8 @@ def main(args) -> int:
 
     def note(what, workers, rows, seconds):
         lines.append(f"{what},{workers},{rows},{seconds:.3g}")
-        print(f"{what}: {rows} rows, {workers} workers: {seconds:.3g} s, {1000 * seconds / rows:.3g} ms each", flush=True)
+        print(f"{what}: {rows} rows, {workers} workers, {seconds:.3g} s, {1000 * seconds / rows:.3g} ms each",
+              flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
         with cluster("", cores) as client:

@@ -18,7 +18,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import linear, make_cnn, people
 
-SEEDS = 10
+SEEDS = 5
 SIDE = 128                     # pixels, side of the slices
 PATIENTS = 12, 6               # training, test
 CROPS, TEST_CROPS = (128, 32), (24, 48)  # number and side in pixels

@@ -81,7 +81,27 @@ Term $t$
 : Another meaning.
 
 Other
-: Last.
+: Last,
+lazily continued.
+
+Price
+: It costs \$5, see {doc}`cnn`, and not \$6.
+
+A card for $500.
+
+See {doc}`mri` and [](#sec-cnn), [](unet.ipynb), [a title](unet.ipynb "Title") and [brackets [here]](<cnn.ipynb>).
+
+Another for $600. A note[^2], and another[^word].
+
+[^2]: A note with $n$.
+[^word]: Of two paragraphs.
+
+    The second, {eq}`eq-kinds`.
+
+```{note}
+It ends here.
+```
+What follows is no part of it.
 
 | a | b |
 |---|---|
@@ -94,6 +114,27 @@ print("{form}`cnn`", "$x$")
 ```{code-block} python
 x = 1
 ```
+
+````{code-block} markdown
+```{note}
+A note.
+```
+````
+
+```{exercise} A title with $x^2$ and *stress*
+:label: ex-kinds
+
+Which?
+```
+
+```{solution} ex-kinds
+
+{ref}`ex-kinds` is answered in the open.
+```
+
+## A heading
+
+> ## Within a quotation
 
 ```{figure} ../imgs/ct_slice.png
 :name: fig-kinds

@@ -329,6 +329,44 @@ def test_interrupted_refresh_changes_nothing(book, sign):
     assert changes(book) == ""
 
 
+def test_what_is_saved_while_a_chapter_runs_is_kept(book):
+    write(book, "good", "open('started', 'w').close()", "import time\nfor _ in range(600):\n"
+          "    if __import__('os').path.exists('go'): break\n    time.sleep(0.1)")
+    command = [sys.executable, "tools/refresh.py", "good"]
+    process = subprocess.Popen(command, cwd=book, stdout=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if (book / "chapters/started").exists():
+            break
+        time.sleep(0.1)
+    write(book, "good", "print('a new sentence')")
+    (book / "chapters/go").touch()
+    said = process.communicate()[0]
+    assert process.returncode == 1 and "FAILED good: somebody saved it while it was executed" in said
+    assert "a new sentence" in (book / "chapters/good.ipynb").read_text()
+
+
+NULL = '{"cells": null, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+
+
+@pytest.mark.parametrize("text", [NULL, "[]", "{", None])
+def test_no_notebook_is_one_clear_error(book, text):
+    path = book / "chapters/good.ipynb"
+    path.unlink()
+    path.write_text(text) if text else path.mkdir()
+    done = call(book)
+    assert done.returncode == 1 and re.match(r"good: good.ipynb is no notebook: \S", done.stderr), done.stderr
+    assert re.match(r"good: good.ipynb is no notebook: \S", refresh.foreign(book)[0])
+
+
+def test_outputs_that_no_refresh_stored_are_named(book):
+    path = book / "chapters/good.ipynb"
+    assert refresh.foreign(book) == []
+    path.write_text(path.read_text().replace("product 42", "product 43"))
+    (said,) = refresh.foreign(book)
+    assert said.startswith("chapters/good.ipynb: its outputs") and said.endswith("run make refresh CHAPTERS=good")
+    assert "because of its outputs" in call(book).stdout and refresh.foreign(book) == []
+
+
 # Without it root writes into every folder.
 MODES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
 

@@ -6,14 +6,17 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urljoin
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbclient import NotebookClient
+from sphinx.errors import ExtensionError
 
 import lab
 import refresh
@@ -74,7 +77,10 @@ def test_nothing_of_the_page_is_lost(fork, name):
     pictures = taken(ours, "img")
     assert len(pictures) == len(figures) + len(taken(page, "img"))
     assert len([em.extract() for em in ours.select("p > em") if "here is its picture" in em.text]) == len(figures)
-    taken(page, ".eqno")
+    taken(page, ".eqno, .footnote-reference, .footnote .label, .backrefs, .fn-backref")
+    for link in page.select("div > .admonition-title a"):  # the title of a solution leads to its exercise
+        link.unwrap()
+    taken(ours, "sup")
     for term in page.select("dt"):  # a definition list is a list there
         term.append(": ")
         term.name = "b"
@@ -95,6 +101,24 @@ def test_nothing_of_the_page_is_lost(fork, name):
     said, wanted = sentences(ours), sentences(page)
     assert (list(said - wanted), list(wanted - said)) == ([], []) and len(wanted) > 20
     assert len(ours.find_all("details")) == len(page.find_all("details"))
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("{abbr}`MRI`", "the role {abbr}"), ("```{epigraph}\nSo.\n```", "the directive {epigraph}"),
+    ("\\begin{align}\na &= b\n\\end{align}", "a formula that begins with \\begin"),
+    ("- a\n\n  Term\n  : what", "a definition list within a list"), (":::note\nA note.\n:::", ":::note"),
+    ("[a](nowhere.ipynb)", "the link to 'nowhere.ipynb'"), ("![a picture](nowhere.png)", "the picture 'nowhere.png'"),
+    ("```{solution} ex-none\nSo.\n```", "the solution of 'ex-none'")])
+def test_what_has_no_plain_form_is_named(text, said):
+    names = SimpleNamespace(anonlabels={}, resolve_xref=lambda *_: None)
+    env = SimpleNamespace(get_doctree=lambda name: nodes.document(None, None), toc_secnumbers={}, toc_fignumbers={},
+                          found_docs={"chapters/cnn"}, domains={"std": names}, titles={})
+    enabled = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+    config = SimpleNamespace(html_baseurl="", myst_enable_extensions=enabled)
+    app = SimpleNamespace(env=env, config=config, srcdir=str(ROOT))
+    with pytest.raises(ExtensionError) as error:
+        student.Edition(app, "chapters/cnn").text(text)
+    assert str(error.value).startswith("chapters/cnn.ipynb: ") and said in str(error.value)
 
 
 # One file is enough

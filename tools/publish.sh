@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 edition=_build/html/_sources/chapters
 ls $edition/*.ipynb >/dev/null || { echo "$edition: no notebooks, wanted the student edition; make book makes it" >&2; exit 1; }
 commit=$(git rev-parse HEAD)
+[ ! -d "$remote" ] || remote=$(realpath "$remote")
+unset "${!GIT_@}"  # those of a hook would lead back to this repository
 branch=$(mktemp -d)
 trap 'rm -rf "$branch"' EXIT
 cp $edition/*.ipynb requirements.txt LICENSE "$branch"

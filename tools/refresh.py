@@ -45,8 +45,11 @@ def chapters(root: Path = ROOT) -> list[Path]:
 def read(path: Path):
     """The notebook in this file; ChapterError if it is none."""
     try:
-        return nbformat.reads(guard.read_text(path), 4)
-    except (ValueError, AttributeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as e:
+        notebook = nbformat.reads(guard.read_text(path), 4)
+        nbformat.validate(notebook, relax_add_props=True)
+        return notebook
+    except (ValueError, AttributeError, TypeError, OSError, nbformat.reader.NotJSONError,
+            nbformat.ValidationError) as e:
         raise ChapterError(f"{path.stem}: {path.name} is no notebook: {str(e).splitlines()[0][:100]}") from None
 
 
@@ -63,6 +66,11 @@ def digest(*parts: str | bytes) -> str:
     """One for all parts; texts count without the way their lines end."""
     parts = [p.replace("\r\n", "\n").encode() if isinstance(p, str) else p for p in parts]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def sources(notebook) -> list:
+    """What a person wrote in a notebook."""
+    return [(cell.cell_type, cell.source, {**cell.metadata, "execution": None}) for cell in notebook.cells]
 
 
 def outputs(notebook) -> str:
@@ -88,7 +96,8 @@ def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
 def stale(path: Path, root: Path = ROOT) -> list[str]:
     """What changed since the outputs of this chapter were stored; empty if nothing did."""
     notebook = read(path)
-    stored = notebook.metadata.get("fingerprint", {})
+    stored = notebook.metadata.get("fingerprint")
+    stored = stored if isinstance(stored, dict) else {}
     return [what for what, value in fingerprint(notebook, root).items() if stored.get(what) != value]
 
 
@@ -102,7 +111,8 @@ def foreign(root: Path = ROOT) -> list[str]:
             found.append(str(e))
             continue
         shown = any(c.get("outputs") for c in notebook.cells)
-        if shown and notebook.metadata.get("fingerprint", {}).get("its outputs") != outputs(notebook):
+        stored = notebook.metadata.get("fingerprint")
+        if shown and not (isinstance(stored, dict) and stored.get("its outputs") == outputs(notebook)):
             found.append(f"{path.relative_to(root).as_posix()}: its outputs are not those that a refresh stored: saved "
                          f"by another program, the page may have lost a figure; run make refresh CHAPTERS={path.stem}")
     return found
@@ -187,6 +197,9 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
             path = waiting[future]
             try:
                 notebook, *figures = future.result()
+                if keep and sources(read(path)) != sources(notebook):
+                    raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are left as "
+                                       "they were: call again")
                 if keep:
                     store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
             except (ChapterError, OSError) as e:

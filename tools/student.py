@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import nbformat
+import yaml
 from docutils import nodes
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -27,16 +28,17 @@ from sphinx.errors import ExtensionError
 import guard
 import refresh
 
-# Code, formulas and roles within a line, in the order in which they are looked for
-ROLE = re.compile(r"\{(?P<role>[\w:+.-]+)\}(?P<t>`+)(?P<text>.+?)(?P=t)(?!`)|(?P<code>`+).+?(?P=code)(?!`)"
-                  r"|\$\$.+?\$\$|\$.+?\$|(?P<image>!?)\[(?P<words>[^\]\[]*)\]\((?P<to>[^)\s]+)\)"
-                  r"|\[\^(?P<note>[^\]\s]+)\](?P<colon>:?)", re.S)
+# Within a line, in the order in which they are looked for: what is escaped, roles, code, formulas, links, footnotes
+ROLE = re.compile(r"\\.|\{(?P<role>[\w:+.-]+)\}(?P<t>`+)(?P<text>.+?)(?P=t)(?!`)"
+                  r"|(?P<code>`+)(?!`).+?(?<!`)(?P=code)(?!`)|\$\$.+?\$\$|\$(?:\\.|[^$\\])+\$"
+                  r"|(?P<image>!?)\[(?P<words>(?:\\.|\[[^\]\[]*\]|[^\]\[\\])*)\]\(\s*<?(?P<to>[^)\s>]*)>?(?:\s+\"[^\"]*\")?\s*\)"
+                  r"|<(?P<bare>(?:project|path|inv):[^>]*)>|\[\^(?P<note>[^\]\s]+)\]", re.S)
 QUOTES = {"note", "warning", "tip", "important", "caution", "danger", "error", "hint", "attention", "seealso",
           "admonition", "dropdown", "margin", "sidebar", "topic"}
 DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
 # Tokens of markdown-it that are more than text within lines
 BLOCKS = {"heading_open", "fence", "colon_fence", "code_block", "math_block", "math_block_label", "amsmath", "dl_open",
-          "myst_target", "myst_line_comment", "myst_block_break"}
+          "footnote_reference_open", "myst_target", "myst_line_comment", "myst_block_break"}
 CODE = {"code", "code-block", "sourcecode"}
 assets = runpy.run_path(str(refresh.ROOT / "chapters/course/assets.py"))  # the package itself imports torch
 FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what JupyterLab and Colab go by
@@ -45,10 +47,11 @@ UNPACK = '''\
 # @title The book's helper, for places that lack it: unpacked, not downloaded
 # A chapter of {book}. Text CC BY 4.0, code MIT.
 try:
-    from course import explore
-except ImportError:  # this file is alone
+    from course import explore, set_style
+except Exception:  # this file is alone, or another package has that name
     import base64, io, sys, tempfile, zipfile
-    sys.modules.pop("course", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "course"]:
+        del sys.modules[name]
     folder = tempfile.mkdtemp(prefix="course-")
     sys.path.insert(0, f"{folder}/chapters")
     zipfile.ZipFile(io.BytesIO(base64.b85decode("{data}"))).extractall(folder)
@@ -91,7 +94,7 @@ class Edition:
                     if not s["ids"][0].endswith("-content")]
         numbers = self.env.toc_secnumbers.get(docname, {})
         self.numbers = iter([numbers.get("" if i == 0 else f"#{s['ids'][0]}") for i, s in enumerate(sections)])
-        self.notes = []
+        self.notes, self.titles, self.depth = [], {}, 0
 
     def lack(self, what: str):
         return ExtensionError(f"{self.docname}.ipynb: {what} has no form in the student edition, "
@@ -135,16 +138,20 @@ class Edition:
                     return f"{float(value):{form}}" if form and form != "s" else str(ast.literal_eval(value))
         raise ExtensionError(f"{self.docname}.ipynb: nothing is glued as {name!r} in {path.name}")
 
-    def resolved(self, role: str, text: str, before: str) -> str:
-        """What a reference shows, as Markdown."""
+    def resolved(self, role: str, text: str, before: str = ".", after: str = ".") -> str:
+        """What a reference shows, as Markdown; before and after it, its paragraph has these texts."""
         match = re.fullmatch(r"(?P<words>.*?)\s*<(?P<target>[^<>]+)>", text, re.S)
         words, target = (match["words"], match["target"]) if match else ("", text)
         domain, kind = {"eq": ("math", "eq"), "doc": ("std", "doc"), "ref": ("std", "ref"),
                         "numref": ("std", "numref")}.get(role) or role.split(":", 1)
-        if role in ("ref", "numref") and not words and (exercise := self.env.sphinx_exercise_registry.get(target)):
+        exercise = getattr(self.env, "sphinx_exercise_registry", {}).get(target)
+        if role in ("ref", "numref") and not words and exercise:
             there = exercise["docname"]
             page = self.app.builder.get_relative_uri(self.docname, there) or self.page
-            return self.link(f"Exercise {self.number('exercise', target, there)}", f"{page}#{target}")
+            number = self.number("exercise", target, there)
+            if not number:
+                raise self.lack(f"a reference to {target!r}, which has no number,")
+            return self.link(f"Exercise {number}", f"{page}#{self.label(target)}")
         shown = nodes.inline("", words or target)
         asked = addnodes.pending_xref("", shown, refdomain=domain, reftype=kind, reftarget=target, refdoc=self.docname,
                                       refexplicit=bool(words))
@@ -156,8 +163,10 @@ class Edition:
             page = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), uri.partition(".html")[0]))
             number = self.env.toc_secnumbers.get(page, {}).get("")
             if number and node.astext() == self.env.titles[page].astext():  # as light.number_links
-                word = "Chapter" if re.search(r"(^|[.?!:]\s)$", before) else "chapter"
-                return self.link(f"{word} {number[0]}", uri)
+                starts = re.search(r"(^|^\s*[-*+>]\s+|[.?!:]\s|\|\s?)$", before)
+                if re.fullmatch(r"[-*+>\s]*", before) and not after.strip():
+                    return self.markdown(node)  # alone, its title
+                return self.link(f"{'Chapter' if starts else 'chapter'} {number[0]}", uri)
         return self.markdown(node)
 
     def markdown(self, node) -> str:
@@ -170,38 +179,59 @@ class Edition:
             return self.link(inner, uri)
         return f"*{inner}*" if isinstance(node, nodes.emphasis) else inner
 
-    def embedded(self, path: Path) -> str:
-        """A picture as its address; Colab shows no attachments of cells."""
+    def embedded(self, name: str) -> str:
+        """A picture of the book as its address, since Colab shows no attachments of cells."""
+        path = self.root / name[1:] if name[:1] == "/" else (self.root / self.docname).parent / name
+        if not path.is_file():
+            raise self.lack(f"the picture {name!r}, which is no file,")
         kind = mimetypes.guess_type(path.name)[0]
         return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
     # Markdown
 
+    def place(self, words: str, to: str) -> str:
+        """A link of Markdown to something in the book."""
+        path, _, anchor = to.partition("#")
+        name = re.sub(r"\.(md|ipynb)$", "", path)
+        folder = posixpath.dirname(self.docname)
+        page = posixpath.normpath(name[1:] if name[:1] == "/" else posixpath.join(folder, name))
+        if not path or page not in self.env.found_docs:
+            label = to.removeprefix("#")
+            if label not in self.env.domains["std"].anonlabels:
+                raise self.lack(f"the link to {to!r}, which is no page and no label,")
+            return self.resolved("ref", f"{words} <{label}>" if words else label)
+        if not words:
+            words = plain(self.env.titles[page].astext())
+        uri = self.app.builder.get_relative_uri(self.docname, page) or self.page
+        return self.link(words, uri + (f"#{self.label(anchor)}" if anchor else ""))
+
+    def note(self, name: str) -> str:
+        """The mark of a footnote: its number, or one in the order in which they are asked for."""
+        if not name.isdecimal() and name not in self.notes:
+            self.notes.append(name)
+        return f"<sup>{name if name.isdecimal() else self.notes.index(name) + 1}</sup>"
+
     def line(self, text: str) -> str:
-        """Text with what stands within a line: roles, links, notes."""
+        """Text with what stands within a line: roles, links, notes; nothing reaches from a paragraph into the next."""
         def put(match):
+            before, after = match.string[:match.start()], match.string[match.end():]
             if role := match["role"]:
                 if role == "glue:text":
                     return plain(self.glued(match["text"]))
                 if role == "math":
                     return f"${match['text']}$"
                 if role in ("eq", "doc", "ref", "numref") or role.startswith("cite:"):
-                    return self.resolved(role, match["text"], match.string[:match.start()])
+                    return self.resolved(role, match["text"], before, after)
                 raise self.lack(f"the role {{{role}}}")
             if match["note"]:
-                if match["note"] not in self.notes:
-                    self.notes.append(match["note"])
-                return f"<sup>{self.notes.index(match['note']) + 1}</sup>" + (" " if match["colon"] else "")
-            to = match["to"]
-            if to is None or re.match(r"[a-z]+:", to):
+                return self.note(match["note"])
+            to = match["to"] or match["bare"]
+            if to is None or re.match(r"(?!project:|path:|inv:)[a-z]+:", to):
                 return match[0]
             if match["image"]:
-                return f"![{match['words']}]({self.embedded((self.root / self.docname).parent / to)})"
-            page, _, anchor = to.partition("#")
-            if not page:
-                return self.link(match["words"], f"{self.page}#{self.label(anchor)}")
-            return self.link(match["words"], re.sub(r"\.(md|ipynb)$", ".html", page) + (f"#{anchor}" if anchor else ""))
-        return ROLE.sub(put, text)
+                return f"![{match['words']}]({self.embedded(to)})"
+            return self.place(match["words"] or "", to)
+        return "".join(ROLE.sub(put, part) for part in re.split(r"(\n[\s>]*\n)", text))
 
     def equation(self, tex: str, label: str = "") -> str:
         tex = tex.strip()
@@ -210,7 +240,7 @@ class Edition:
         tex = re.sub(r"\\(begin|end)\{(align|gather)\*?\}", r"\\\1{\2ed}", tex)
         if label:
             tex += f"\n\\tag{{{self.number('displaymath', nodes.make_id(f'equation-{label}'))}}}"
-        return f"$$\n{tex}\n$$"
+        return "$$\n" + re.sub(r"\n\s*\n", "\n", tex) + "\n$$"
 
     def quote(self, title: str, body: str, folded: bool) -> str:
         """A box as a quotation, or folded; within the label of a fold Markdown is not read."""
@@ -220,31 +250,43 @@ class Edition:
         return "\n".join(f"> {line}".rstrip() for line in lines)
 
     def directive(self, name: str, title: str, content: str) -> str:
-        options = dict(re.findall(r"^:([\w-]+):[ \t]*(.*)$", re.match(r"(?:^:[\w-]+:.*\n?)*", content, re.M)[0], re.M))
-        content = re.sub(r"\A(?:^:[\w-]+:.*\n?)*", "", content, flags=re.M).strip("\n")
+        if inside := re.match(r"---\n(.*?)\n---\n?", content, re.S):
+            options = {key: str(value) for key, value in yaml.safe_load(inside[1]).items()}
+        else:
+            inside = re.match(r"(?:^:[\w-]+:.*\n?)*", content, re.M)
+            options = dict(re.findall(r"^:([\w-]+):[ \t]*(.*)$", inside[0], re.M))
+        content = content[inside.end():].strip("\n")
+        if "hidden" in options:
+            return ""
         folded = "dropdown" in options.get("class", "") or name == "dropdown"
         label = options.get("label") or options.get("name") or ""
         if name == "exercise":
-            named = f" ({self.line(title)})" if title else ""
+            if not label:
+                raise self.lack("an exercise without :label:")
+            self.titles[label] = f" ({self.line(title)})" if title else ""
             number = self.number("exercise", label)
-            return f"### Exercise{f' {number}' if number else ''}{named}\n\n{self.text(content)}"
+            head = f"Exercise{f' {number}' if number else ''}{self.titles[label]}"
+            return self.quote(head, self.text(content), True) if folded else f"### {head}\n\n{self.text(content)}"
         if name == "solution":
-            about = self.env.sphinx_exercise_registry[title.strip()]
+            if title.strip() not in self.titles:
+                raise self.lack(f"the solution of {title.strip()!r}, which is no exercise above it,")
             number = self.number("exercise", title.strip())
-            words = "".join(child.astext() for child in about["node"][0].children[1:]).strip()
-            head = f"Solution to Exercise{f' {number}' if number else ''}{f' ({words})' if words else ''}"
+            head = f"Solution to Exercise{f' {number}' if number else ''}{self.titles[title.strip()]}"
             return self.quote(head, self.text(content), True) if folded else f"#### {head}\n\n{self.text(content)}"
         if name in QUOTES:
-            head = self.line(title) if title else name.capitalize()
-            if title and name not in ("admonition", "dropdown", "topic", "sidebar"):
-                head, content = name.capitalize(), f"{title}\n\n{content}"  # a note may begin on its first line
+            own = "See also" if name == "seealso" else name.capitalize()
+            head = self.line(title) if title else own
+            if title and name not in ("admonition", "dropdown", "topic", "sidebar", "margin"):
+                head, content = own, f"{title}\n{content}"  # a note may begin on its first line
             return self.quote(head, self.text(content), folded)
         if name == "math":
             return self.equation(f"{title}\n{content}", label)
         if name in CODE:
-            return f"```{title}\n{content}\n```"
+            marks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", content)), 3)
+            caption = f"*{self.line(options['caption'])}*\n\n" if "caption" in options else ""
+            return f"{caption}{marks}{title}\n{content}\n{marks}"
         if name in ("figure", "image"):
-            picture = f"![{options.get('alt', '')}]({self.embedded((self.root / self.docname).parent / title)})"
+            picture = f"![{options.get('alt', '')}]({self.embedded(title)})"
             number = self.number("figure", label)
             caption = f"{f'**Figure {number}.** ' if number else ''}{self.text(content)}"
             return f"{picture}\n\n{caption}" if name == "figure" else picture
@@ -253,49 +295,63 @@ class Edition:
             if not picture.exists():
                 raise ExtensionError(f"{self.docname}.ipynb: <{live[1]}> has no picture, wanted {picture.name} "
                                      "in chapters/_static")
-            said = re.sub(r"<[^>]+>", "", content).strip()
+            said, file = re.sub(r"<[^>]+>", "", content).strip(), f"/chapters/_static/{picture.name}"
             place = self.link("On the page", self.page)
-            return f"![{said}]({self.embedded(picture)})\n\n*{place} you can change this figure; here is its picture.*"
+            return f"![{said}]({self.embedded(file)})\n\n*{place} you can change this figure; here is its picture.*"
         if name == "raw":
-            return content
+            return content if title.strip() == "html" else ""
         raise self.lack(f"the directive {{{name}}}")
 
     def block(self, token, lines: list[str]) -> str:
         """A block of MyST, which these lines hold, as plain Markdown."""
         match token.type:
             case "heading_open":
-                number = next(self.numbers, None)
+                number = next(self.numbers, None) if self.depth == 1 and not token.level else None
                 words = re.sub(r"^[\s>]*#+\s+", "", " ".join(lines[:-1] if token.markup in "=-" else lines))
                 shown = ".".join(map(str, number)) + ". " if number else ""
                 return f"{'#' * int(token.tag[1])} {shown}{self.line(words)}"
-            case "math_block" | "amsmath":
+            case "math_block":
                 return self.equation(token.content)
+            case "amsmath":
+                raise self.lack("a formula that begins with \\begin and not with $$")
+            case "footnote_reference_open":
+                first, *rest = re.sub(r"^\s*\[\^.*?\]:\s*", "", "\n".join(lines)).split("\n")
+                said = "\n".join([first, *(re.sub("^ {1,4}", "", line) for line in rest)])
+                return f"{self.note(token.meta['label'])} {self.text(said).strip()}\n"
             case "math_block_label":
                 return self.equation(token.content, token.info)
             case "dl_open":
+                if token.level:
+                    raise self.lack("a definition list within a list or a quotation")
                 return self.definitions(lines)
             case "fence" | "colon_fence":
-                name, title = DIRECTIVE.fullmatch(token.info.strip()).groups()
+                if not (match := DIRECTIVE.fullmatch(token.info.strip())):
+                    raise self.lack(f"{token.markup}{token.info.strip()}, which names no {{directive}},")
+                name, title = match.groups()
                 return self.directive(name, title, token.content)
         return ""  # a label, a comment, the end of a block
 
     def definitions(self, lines: list[str]) -> str:
         """A definition list as a list: **term**: what it means."""
-        items = []
+        items, last = [], ""
         for line in lines:
-            if re.match(r":\s", line):
-                items[-1].append([line[1:].strip()])
-            elif line[:1].strip():
+            if match := re.match(r"\s{0,3}[:~]\s+", line):
+                items[-1].append([line[match.end():]])
+            elif line.strip() and not line[0].isspace() and not (last.strip() and items and len(items[-1]) > 1):
                 items.append([line])
             elif items and len(items[-1]) > 1:
-                items[-1][-1].append(line.strip() and line[2:])
-        made = [f"**{self.line(term)}**: " + "\n\n".join(self.text("\n".join(said)).strip() for said in meanings)
-                for term, *meanings in items]
+                items[-1][-1].append(re.sub("^ {1,4}", "", line))
+            last = line
+        made = []
+        for term, *meanings in items:
+            head = self.line(term) if "**" in term else f"**{self.line(term)}**"
+            made.append(f"{head}: " + "\n\n".join(self.text("\n".join(said)).strip() for said in meanings))
         return "\n".join("- " + item.replace("\n", "\n  ") for item in made)
 
     def text(self, source: str) -> str:
         """Markdown with what MyST adds to it as plain Markdown."""
         lines, out, at = source.splitlines(), [], 0
+        self.depth += 1
         for token in self.md.parse(source):
             if token.type not in BLOCKS or token.map is None or token.map[0] < at:
                 continue
@@ -307,8 +363,10 @@ class Edition:
                 first = re.match(r"(?:[\s>]|(?:[-*+]|\d+[.)])\s)*", lines[start])[0]
                 made, rest = self.block(token, lines[start:end]).splitlines(), re.sub(r"[^\s>]", " ", first)
                 out += [(prefix + line).rstrip() for prefix, line in zip([first, *[rest] * len(made)], made)]
-                out += [] if lines[end - 1].strip() else [""]  # a block that ends in an empty line
+                if not lines[end - 1].strip() or end < len(lines) and lines[end].strip():
+                    out.append(rest.rstrip())  # what follows is no part of it
             at = end
+        self.depth -= 1
         return "\n".join(out + self.line("\n".join(lines[at:])).split("\n"))
 
     # Cells
@@ -386,7 +444,11 @@ def write(app, exception):
         path = Path(app.outdir, "_sources", f"{docname}.ipynb")
         if Path(app.srcdir, f"{docname}.ipynb").exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            refresh.store(Edition(app, docname).notebook(), path)
+            try:
+                notebook = Edition(app, docname).notebook()
+            except (LookupError, TypeError, ValueError, AttributeError, OSError) as e:
+                raise ExtensionError(f"{docname}.ipynb: has no student edition: {type(e).__name__}: {e}") from e
+            refresh.store(notebook, path)
 
 
 def setup(app):

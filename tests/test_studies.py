@@ -551,6 +551,35 @@ def test_rows_as_columns(book):
         course.studies.rows(name, method="unet")
 
 
+def test_a_chapter_that_reads_rows_is_stale_when_they_change(book, table):
+    import refresh
+    from nbformat.v4 import new_code_cell, new_notebook
+    (book / "imgs").mkdir()
+    (book / "requirements.txt").touch()
+    (book / "studies/results").mkdir()
+    stored = book / "studies/results/some.csv"
+    stored.write_bytes(table.read_bytes())
+    reads, other = (new_notebook(cells=[new_code_cell(code)]) for code in ('course.rows("some", task="a")', "rows(1)"))
+    before = refresh.fingerprint(reads, book), refresh.fingerprint(other, book)
+    stored.write_text(table.read_text().replace("0.1,", "0.2,"))
+    assert refresh.fingerprint(reads, book)["its studies"] != before[0]["its studies"]
+    assert refresh.fingerprint(other, book) == before[1] and "its studies" not in before[1]
+
+
+def test_the_page_shows_every_study_that_has_rows(tmp_path):
+    import evidence
+    for folder in ("studies", "chapters/course"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    text = evidence.fill((ROOT / "chapters/studies.md").read_text(encoding="utf-8"), tmp_path)
+    names = [p.stem for p in (ROOT / "studies/results").glob("*.csv") if "." not in p.stem]
+    assert names and "<!--" not in text
+    for name in names:
+        assert f"make studies STUDIES={name} FORCE=1" in text and f"<../studies/results/{name}.csv>" in text
+        assert len(re.search(rf"/{name}\.png\n:alt: (.+)", text)[1]) > 40
+        assert (tmp_path / f"_build/studies/{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert load("cnn_updates").question in text and "60 rows of 5 seeds, " in text
+
+
 def test_make_stores_nothing_only_where_store_is_given_and_empty():
     def said(*arguments):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}

@@ -3,8 +3,8 @@
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
 A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, its outputs, the
-package chapters/course, the pictures in imgs/ and requirements.txt: outputs that another program stored are stale,
-too. A chapter that fails, or an interrupted run, leaves the
+rows of the studies that it reads, the package chapters/course, the pictures in imgs/ and requirements.txt: outputs that
+another program stored are stale, too. A chapter that fails, or an interrupted run, leaves the
 stored notebook as it was.
 """
 import argparse
@@ -84,9 +84,12 @@ def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     # Only what can be imported: systems and editors lay other files beside it.
     helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
+    studies = sorted(set(re.findall(r"\brows\(\s*[\"'](\w+)[\"']", "\n".join(c.source for c in cells))))
+    stored = [p for name in studies if (p := root / f"studies/results/{name}.csv").exists()]
     return {
         "its code": digest(*(c.source for c in cells)),
         "its outputs": outputs(notebook),
+        **({"its studies": digest(*(p.name + guard.read_text(p) for p in stored))} if stored else {}),
         "course": digest(*(p.name + guard.read_text(p) for p in helper)),
         "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in guard.pictures(root / "imgs"))),
         "requirements.txt": digest(guard.read_text(root / "requirements.txt")),

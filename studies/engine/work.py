@@ -186,7 +186,9 @@ def compute(jobs: list[tuple], tables: dict[str, Rows], client, store: bool, fun
                 if not raised[error]:
                     print(f"FAILED {job[0]}: {words(job[1])}\n{error}", flush=True)
                 raised[error] += 1
+        start = time.monotonic()
         for name in changed if store else ():
             tables[name].write()
         progress.show(client)
+        time.sleep(4 * (time.monotonic() - start))  # where rows are quick, more of them come before the next writing
     return raised

@@ -552,8 +552,9 @@ def test_rows_as_columns(book):
 
 
 def test_a_chapter_that_reads_rows_is_stale_when_they_change(book, table):
-    import refresh
     from nbformat.v4 import new_code_cell, new_notebook
+
+    import refresh
     (book / "imgs").mkdir()
     (book / "requirements.txt").touch()
     (book / "studies/results").mkdir()

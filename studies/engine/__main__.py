@@ -1,13 +1,14 @@
 """The commands of the studies, as the Makefile calls them: python -m studies.engine run|check|drift|bench."""
 import argparse
 import fcntl
-import os
 import re
 import signal
 import sys
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+
+from dask.system import CPU_COUNT
 
 from . import bench
 from . import check as checks
@@ -40,9 +41,10 @@ def todo(study: Study, rows: Rows, seeds: range | None, force: bool = False) -> 
     runs, why = [], Counter()
     for seed in seeds or sorted({*study.seeds, *(key[-1] for key in rows.rows)}):
         for cell in study.grid:
-            states = [("forced" if force else rows.state(study.key(row)), row) for row in flat(cell | {"seed": seed})]
+            states = [(rows.state(study.key(row)), row) for row in flat(cell | {"seed": seed})]
             extra = seeds is None and seed not in study.seeds
-            needed = [(state, row) for state, row in states if state and not (extra and state == "missing")]
+            needed = [(state or "forced", row) for state, row in states
+                      if (state or force) and not (extra and state == "missing")]
             why.update(state for state, _ in needed)
             along = study.checkpoints if isinstance(cell.get(study.checkpoints), tuple) else None
             if along and needed:
@@ -166,7 +168,7 @@ def main() -> None:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as a queue ends a job
     try:
-        args.workers = whole("WORKERS", args.workers, len(os.sched_getaffinity(0)))
+        args.workers = whole("WORKERS", args.workers, CPU_COUNT)
         sys.exit({"run": run, "check": check, "drift": drift, "bench": bench.main}[args.command](args))
     except StudyError as e:
         sys.exit(str(e))

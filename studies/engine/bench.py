@@ -1,12 +1,13 @@
 """What the engine costs a row, and how it scales; stored in studies/bench.csv for the page "Studies"."""
 import contextlib
 import io
-import os
 import statistics
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from dask.system import CPU_COUNT
 
 from . import ROOT
 from .rows import Rows, Study, grid, load, write
@@ -69,7 +70,7 @@ def real(workers: int, code: str) -> float:
 
 def main(args) -> int:
     """Measure, print, and store the table."""
-    lines, cores = ["what,workers,rows,seconds"], len(os.sched_getaffinity(0))
+    lines, cores = ["what,workers,rows,seconds"], CPU_COUNT
 
     def note(what, workers, rows, seconds):
         lines.append(f"{what},{workers},{rows},{seconds:.3g}")

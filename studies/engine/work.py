@@ -174,6 +174,7 @@ def compute(jobs: list[tuple], tables: dict[str, Rows], client, store: bool, fun
     """Compute the runs, and store their rows as they come; what was raised, and how many runs did."""
     size = {id(job): max([len(v) for v in job[1].values() if isinstance(v, tuple)], default=1) for job in jobs}
     progress, raised = Progress(sum(size.values())), Counter()
+    progress.show(client)
     for batch in outcomes(client, jobs, function):
         changed = set()
         for job, found, error in batch:

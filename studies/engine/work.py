@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib import metadata
 
@@ -132,19 +133,24 @@ def outcomes(client: Client, jobs: list[tuple], function=work):
     StudyError                   if the scheduler goes away
     """
     futures = dict(zip(client.map(function, *zip(*jobs), pure=False, retries=TRIES - 1), jobs))
-    ready = as_completed(futures, with_results=True, raise_errors=False)
+    ready = as_completed(futures)
     while futures:
-        batch = []
-        for future, result in ready.next_batch():
+        batch, found = ready.next_batch(), []
+        try:
+            done = [future for future in batch if future.status == "finished"]
+            rows = dict(zip(done, client.gather(done)))
+        except (asyncio.CancelledError, CancelledError, OSError):
+            rows = {}
+        for future in batch:
             job = futures.pop(future)
-            if future.status == "finished":
-                batch.append((job, result, ""))
-            elif future.status == "error":
-                kind, error, trace = result
-                batch.append((job, None, "".join(traceback.format_exception(kind, error, trace)).rstrip()))
+            if future.status == "error":
+                raised = traceback.format_exception(None, future.exception(), future.traceback())
+                found.append((job, None, "".join(raised).rstrip()))
+            elif future in rows:
+                found.append((job, rows[future], ""))
             else:
                 raise StudyError("SCHEDULER: the connection is gone; finished rows are kept, and the next call goes on")
-        yield batch
+        yield found
 
 
 def clock(seconds: float) -> str:

@@ -200,6 +200,11 @@ def test_other_line_ends_and_byte_order_marks_are_read(table):
     assert [rows.state(key) for key in rows.rows] == [""] * 4
 
 
+def test_the_digest_knows_no_order_of_columns():
+    assert digest({"seed": "0", "rmse": "0.5", "weights": "9"}) == digest({"weights": "9", "seed": "0", "rmse": "0.5"})
+    assert digest({"rmse": "0.5", "weights": ""}) == digest({"rmse": "0.5"}) != digest({"weights": "0.5"})
+
+
 @pytest.mark.parametrize(("old", "new", "state"), [
     (",0.1111111111111111,", ",0.1122222222222222,", "edited"), (",0.1111111111111111,", ",,", "edited"),
     (",c0de,", ",beef,", "edited"), ("DIGEST", "", "edited"), ("a,9,0", "a,9,1", "edited")])

@@ -112,7 +112,7 @@ def load(name: str) -> Study:
 
 def digest(cells: dict[str, str]) -> str:
     """Over all fields of a row that are not empty, but the digest itself."""
-    told = "\n".join(f"{name}={cell}" for name, cell in cells.items() if name != "digest" and cell != "")
+    told = "\n".join(f"{name}={cell}" for name, cell in sorted(cells.items()) if name != "digest" and cell)
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

@@ -74,7 +74,7 @@ def real(workers: int, code: str) -> float:
 def many(workers: int):
     """A client of many workers that share this process: enough for rows that sleep."""
     with LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0",
-                      silence_logs=logging.CRITICAL) as local, Client(local) as client:
+                      memory_limit=0, silence_logs=logging.CRITICAL) as local, Client(local) as client:
         yield client
 
 

@@ -120,8 +120,9 @@ def cluster(address: str, workers: int, env: dict | None = None):
     else:
         dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER | (env or {})})
         os.environ.update({name: str(value) for name, value in (env or {}).items()})  # which Dask lets win
+        # No limit of memory: at its share of the machine's a worker would pause, for good, without a word.
         with LocalCluster(n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-                          silence_logs=logging.CRITICAL) as local, Client(local) as client:
+                          memory_limit=0, silence_logs=logging.CRITICAL) as local, Client(local) as client:
             yield client
 
 

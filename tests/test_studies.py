@@ -340,11 +340,12 @@ def test_a_killed_run_loses_no_row_and_the_next_goes_on_but_never_beside_it(book
     assert sorted(lines(book, "ended")) == sorted(f"ended {size} {seed}" for size in (1, 2) for seed in range(5))
 
 
-def test_an_interrupted_run_says_so_and_keeps_its_rows(book):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_keeps_its_rows(book, sign):
     write(book, "slow", SLOW)
     process = start(book, "run", "--workers", "2")
     until(lambda: len(stored(book)) == 6, process)
-    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C goes to the workers too
+    (os.killpg if sign == signal.SIGINT else os.kill)(process.pid, sign)  # Ctrl-C goes to the workers too
     out, err = process.communicate()
     assert process.returncode == 1 and err == "interrupted; finished rows are kept, and the next call goes on\n", err
     assert len(stored(book)) == 6

@@ -166,7 +166,7 @@ def main() -> None:
     commands.choices["check"].add_argument("--count", default="")
     commands.choices["check"].add_argument("--random", action="store_true")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as a queue ends a job
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a queue ends a job, in the background too
     try:
         args.workers = whole("WORKERS", args.workers, CPU_COUNT)
         sys.exit({"run": run, "check": check, "drift": drift, "bench": bench.main}[args.command](args))

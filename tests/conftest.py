@@ -1,6 +1,7 @@
 """What the tests of the rendered book share: the book, built once, a server that can replace a file, a real browser."""
 import os
 import shutil
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,19 +147,26 @@ A caption with {eq}`eq-kinds`.
 IGNORED = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__")
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is followed by &; programs inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def copied(folder):
+    """The sources of the book, copied into this folder."""
+    return shutil.copytree(ROOT, folder / "book", ignore=IGNORED, ignore_dangling_symlinks=True)
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """The book, built from a copy, and the complaints about it."""
-    root = tmp_path_factory.mktemp("built") / "book"
-    shutil.copytree(ROOT, root, ignore=IGNORED, ignore_dangling_symlinks=True)
+    root = copied(tmp_path_factory.mktemp("built"))
     return root, build.build(root=root)
 
 
 @pytest.fixture(scope="session")
 def fork(tmp_path_factory):
     """The pages of a fork on GitHub, built as its workflow does: `fork.html`, to be published at `fork.site`."""
-    root = tmp_path_factory.mktemp("fork") / "book"
-    shutil.copytree(ROOT, root, ignore=IGNORED, ignore_dangling_symlinks=True)
+    root = copied(tmp_path_factory.mktemp("fork"))
     cells = [nbformat.v4.new_markdown_cell(part) for part in KINDS.split("\n+++\n")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "chapters/kinds.ipynb")
     toc = root / "_toc.yml"

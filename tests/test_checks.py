@@ -211,6 +211,15 @@ def call(book, *arguments):
     return subprocess.run([sys.executable, "tools/refresh.py", *arguments], cwd=book, capture_output=True, text=True)
 
 
+def until(path):
+    """Wait until a file is there, at most a minute."""
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{path.name} never came")
+
+
 def changes(book):
     return git(book, "status", "--porcelain")
 
@@ -318,10 +327,7 @@ def test_interrupted_refresh_changes_nothing(book, sign):
     git(book, "commit", "-qam", "slow")
     process = subprocess.Popen([sys.executable, "tools/refresh.py", "good"], cwd=book, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, start_new_session=True)
-    for _ in range(600):
-        if (book / "chapters/started").exists():
-            break
-        time.sleep(0.1)
+    until(book / "chapters/started")
     (os.killpg if sign == signal.SIGINT else os.kill)(process.pid, sign)  # Ctrl-C goes to the whole group
     process.communicate()
     assert process.returncode != 0
@@ -334,10 +340,7 @@ def test_what_is_saved_while_a_chapter_runs_is_kept(book):
           "    if __import__('os').path.exists('go'): break\n    time.sleep(0.1)")
     command = [sys.executable, "tools/refresh.py", "good"]
     process = subprocess.Popen(command, cwd=book, stdout=subprocess.PIPE, text=True)
-    for _ in range(600):
-        if (book / "chapters/started").exists():
-            break
-        time.sleep(0.1)
+    until(book / "chapters/started")
     write(book, "good", "print('a new sentence')")
     (book / "chapters/go").touch()
     said = process.communicate()[0]

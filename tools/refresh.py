@@ -4,8 +4,8 @@
 
 A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, its outputs, the
 rows of the studies that it reads, the package chapters/course, the pictures in imgs/ and requirements.txt: outputs that
-another program stored are stale, too. A chapter that fails, or an interrupted run, leaves the
-stored notebook as it was.
+another program stored are stale, too. A chapter that fails, or an interrupted run, leaves the stored notebook as it
+was.
 """
 import argparse
 import errno
@@ -45,7 +45,7 @@ def chapters(root: Path = ROOT) -> list[Path]:
 def read(path: Path):
     """The notebook in this file; ChapterError if it is none."""
     try:
-        notebook = nbformat.reads(guard.read_text(path), 4)
+        notebook = nbformat.reads(guard.read_text(path), 4)  # which only logs what is wrong
         nbformat.validate(notebook, relax_add_props=True)
         return notebook
     except (ValueError, AttributeError, TypeError, OSError, nbformat.reader.NotJSONError,
@@ -85,23 +85,27 @@ def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     # Only what can be imported: systems and editors lay other files beside it.
     helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
     studies = sorted(set(re.findall(r"\brows\(\s*[\"'](\w+)[\"']", "\n".join(c.source for c in cells))))
-    stored = [p for name in studies if (p := root / f"studies/results/{name}.csv").exists()]
+    rows = [p for name in studies if (p := root / f"studies/results/{name}.csv").exists()]
     return {
         "its code": digest(*(c.source for c in cells)),
         "its outputs": outputs(notebook),
-        **({"its studies": digest(*(p.name + guard.read_text(p) for p in stored))} if stored else {}),
+        **({"its studies": digest(*(p.name + guard.read_text(p) for p in rows))} if rows else {}),
         "course": digest(*(p.name + guard.read_text(p) for p in helper)),
         "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in guard.pictures(root / "imgs"))),
         "requirements.txt": digest(guard.read_text(root / "requirements.txt")),
     }
 
 
+def stored(notebook) -> dict:
+    """The fingerprint that the last refresh left in a notebook; empty if there is none."""
+    found = notebook.metadata.get("fingerprint")
+    return found if isinstance(found, dict) else {}
+
+
 def stale(path: Path, root: Path = ROOT) -> list[str]:
     """What changed since the outputs of this chapter were stored; empty if nothing did."""
     notebook = read(path)
-    stored = notebook.metadata.get("fingerprint")
-    stored = stored if isinstance(stored, dict) else {}
-    return [what for what, value in fingerprint(notebook, root).items() if stored.get(what) != value]
+    return [what for what, value in fingerprint(notebook, root).items() if stored(notebook).get(what) != value]
 
 
 def foreign(root: Path = ROOT) -> list[str]:
@@ -114,8 +118,7 @@ def foreign(root: Path = ROOT) -> list[str]:
             found.append(str(e))
             continue
         shown = any(c.get("outputs") for c in notebook.cells)
-        stored = notebook.metadata.get("fingerprint")
-        if shown and not (isinstance(stored, dict) and stored.get("its outputs") == outputs(notebook)):
+        if shown and stored(notebook).get("its outputs") != outputs(notebook):
             found.append(f"{path.relative_to(root).as_posix()}: its outputs are not those that a refresh stored: saved "
                          f"by another program, the page may have lost a figure; run make refresh CHAPTERS={path.stem}")
     return found

@@ -102,9 +102,13 @@ class Edition:
 
     # What stands on the page
 
+    def inside(self, uri: str) -> str:
+        """An address on this page as one from the root of the book."""
+        return posixpath.normpath(uri[1:] if uri[:1] == "/" else posixpath.join(posixpath.dirname(self.docname), uri))
+
     def address(self, uri: str) -> str | None:
         """The place of a reference for someone who has this file: on the published page, or in the notebook beside."""
-        page, _, anchor = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), uri)).partition("#")
+        page, _, anchor = self.inside(uri).partition("#")
         if self.base:
             return posixpath.join(self.base, page) + (f"#{anchor}" if anchor else "")
         name = page.removesuffix(".html")
@@ -129,7 +133,7 @@ class Edition:
         """The number or word that {glue:text}`key` shows; key is [FILE.ipynb::]NAME[:FORMAT]."""
         file, _, key = key.rpartition("::")
         name, _, form = key.partition(":")
-        path = (self.root / self.docname).parent / file
+        path = self.root / self.inside(file)
         notebook = refresh.read(path) if file else self.source
         for cell in notebook.cells:
             for out in cell.get("outputs", []):
@@ -160,7 +164,7 @@ class Edition:
         if node is None:
             raise ExtensionError(f"{self.docname}.ipynb: {{{role}}}`{text}` leads nowhere")
         if (uri := node.get("refuri")) and not words:
-            page = posixpath.normpath(posixpath.join(posixpath.dirname(self.docname), uri.partition(".html")[0]))
+            page = self.inside(uri.partition(".html")[0])
             number = self.env.toc_secnumbers.get(page, {}).get("")
             if number and node.astext() == self.env.titles[page].astext():  # as light.number_links
                 starts = re.search(r"(^|^\s*[-*+>]\s+|[.?!:]\s|\|\s?)$", before)
@@ -181,7 +185,7 @@ class Edition:
 
     def embedded(self, name: str) -> str:
         """A picture of the book as its address, since Colab shows no attachments of cells."""
-        path = self.root / name[1:] if name[:1] == "/" else (self.root / self.docname).parent / name
+        path = self.root / self.inside(name)
         if not path.is_file():
             raise self.lack(f"the picture {name!r}, which is no file,")
         kind = mimetypes.guess_type(path.name)[0]
@@ -192,9 +196,7 @@ class Edition:
     def place(self, words: str, to: str) -> str:
         """A link of Markdown to something in the book."""
         path, _, anchor = to.partition("#")
-        name = re.sub(r"\.(md|ipynb)$", "", path)
-        folder = posixpath.dirname(self.docname)
-        page = posixpath.normpath(name[1:] if name[:1] == "/" else posixpath.join(folder, name))
+        page = self.inside(re.sub(r"\.(md|ipynb)$", "", path))
         if not path or page not in self.env.found_docs:
             label = to.removeprefix("#")
             if label not in self.env.domains["std"].anonlabels:

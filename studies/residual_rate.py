@@ -3,9 +3,9 @@
 A CNN of three layers and twelve channels on blurred and noisy chest slices of 128 pixels, in crops of 32: x_hat = f(y),
 y + f(y), y + f(y) whose last layer starts at zero, and y + 0.1 f(y) with the same start; with ReLU and with leaky ReLU.
 The learning rate stays what it is. Beside the networks stand the linear filter that least squares fits to the same
-slices, 7 pixels wide as their field, and doing nothing. `worst` is the largest error so far, seen at WATCHED; `alive`
-is the share of channels of the last hidden layer that are positive somewhere; an error of `inf` is a training that has
-diverged. Patients, noise, crops, weights and batches come from the seed.
+slices, 7 pixels wide as their field, and doing nothing. `worst` is the largest error so far, seen after 1, 2, 3, 5, 7,
+10, … updates; `alive` is the share of channels of the last hidden layer that are positive somewhere; an error of `inf`
+is a training that has diverged. Patients, noise, crops, weights and batches come from the seed.
 
 Not covered: other tasks than the blur, other depths and widths, schedules, optimisers other than Adam, normalisation.
 """
@@ -19,6 +19,7 @@ from studies.engine import grid
 from studies.unet_versus_cnn import linear, make_cnn, people
 
 SEEDS = 5
+FIGURE = {"lines": "form", "panels": "rate", "where": {"activation": ["relu", "none"]}}
 SIDE = 128                     # pixels, side of the slices
 PATIENTS = 12, 6               # training, test
 CROPS, TEST_CROPS = (128, 32), (24, 48)  # number and side in pixels

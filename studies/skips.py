@@ -17,6 +17,7 @@ from studies.engine import grid
 from studies.unet_versus_cnn import judge, people, rival, spoil, train
 
 SEEDS = 5
+FIGURE = {"lines": ["method", "skips", "shortcut"], "panels": "levels"}
 SIDE = 128               # pixels, side of the slices
 PATIENTS = 24, 6         # training, test
 CROPS, CROP = 512, 32    # number of crops; their side in pixels

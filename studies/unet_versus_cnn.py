@@ -18,6 +18,7 @@ import course
 from studies.engine import grid
 
 SEEDS = 5
+FIGURE = {"lines": "method", "panels": "task", "where": {"rate": [0.0, 4e-3]}}
 SIDE = 48             # pixels, side of the slices
 PATIENTS = 48, 12     # training, test
 BATCH = 2             # pictures per update

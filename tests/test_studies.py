@@ -587,6 +587,19 @@ def test_the_page_shows_every_study_that_has_rows(tmp_path):
     assert load("cnn_updates").question in text and "60 rows of 5 seeds, " in text
 
 
+def test_the_figure_shows_what_its_caption_says():
+    """No update 0 on the log axis; what does not train is a line in each panel; what is averaged is named."""
+    import evidence
+    rows = [{"method": m, "rate": r, "kind": k, "updates": u, "seed": 0, "rmse": 0.5, "code": ""} for m, r, k, u in (
+        *(("net", r, k, u) for r in (1, 2) for k in ("a", "b") for u in (0, 8, 16)), ("nothing", 0, "a", 0))]
+    figure, alt, caption = evidence.draw({name: [row[name] for row in rows] for name in rows[0]},
+                                         ["method", "rate", "kind", "updates", "seed"], {})
+    assert [ax.get_title() for ax in figure.axes] == ["rate 1", "rate 2"]
+    assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == [["net", "nothing"]] * 2
+    assert list(figure.axes[0].lines[0].get_xdata()) == [8, 16]
+    assert caption.startswith("Mean and range over seeds and kind;") and "a curve each for net; nothing" in alt
+
+
 def test_make_stores_nothing_only_where_store_is_given_and_empty():
     def said(*arguments):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}

@@ -37,45 +37,65 @@ def different(values: list) -> list:
     return sorted(set(values), key=lambda one: (isinstance(one, str), one))
 
 
-def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Figure, str]:
-    """A study's learning curves, mean and range over seeds, and what is to be seen.
+def label(names: list[str], row: dict) -> str:
+    """What a curve is called: the values of these arguments, of a switch whether it is on."""
+    values = [(name.replace("_", " "), row[name]) for name in names]
+    return ", ".join(("" if one else "no ") + name if isinstance(one, bool) else str(one) for name, one in values)
+
+
+def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Figure, str, str]:
+    """A study's learning curves, mean and range over seeds; what is to be seen; a caption.
 
     Parameters
     ----------
-    chosen : dict                FIGURE of the study: which metric, and which arguments give the panels and the lines
+    chosen : dict                FIGURE of the study: its metric; which arguments give the lines and the panels; and
+                                 where: {argument: values to show}. What is left out of all three is averaged, and said
     """
-    settings = [name for name in arguments if name not in ("updates", "seed") and len(set(rows[name])) > 1]
-    metric = chosen.get("metric", next(name for name in rows if name not in (*arguments, *UNITS)))
-    lines = chosen.get("lines", settings[0] if settings else "seed")
-    panels = chosen.get("panels", settings[1] if len(settings) > 1 else "")
-    shown = different(rows[panels])[:PANELS] if panels else [None]
-    figure = Figure(figsize=(min(8, 2 + 2.7 * len(shown)), 3), dpi=120, layout="constrained")
-    axes, names = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], different(rows[lines])[:LINES]
+    where, metric = chosen.get("where", {}), chosen.get("metric") or next(
+        name for name in rows if name not in (*arguments, *UNITS))
+    every = [row for row in (dict(zip(rows, one)) for one in zip(*rows.values()))
+             if all(row[name] in wanted for name, wanted in where.items()) and not isinstance(row[metric], str)]
+    settings = [name for name in arguments if name not in ("updates", "seed") and len({row[name] for row in every}) > 1]
+    lines = chosen.get("lines", settings[:1])
+    lines = [lines] if isinstance(lines, str) else lines
+    panels = chosen.get("panels", next((name for name in settings if name not in lines), ""))
+    trained = [row for row in every if row.get("updates")]
+    shown = different([row[panels] for row in trained or every])[:PANELS] if panels else [None]
+    figure = Figure(figsize=(min(8, 2 + 2.7 * len(shown)), 3.4), dpi=120, layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    names = different([label(lines, row) for row in trained])[:LINES]
+    train = {row[lines[0]] for row in trained}
+    level = different([label(lines[:1], row) for row in every if row[lines[0]] not in train])
     for ax, panel in zip(axes, shown):
-        for i, name in enumerate(names):
-            at = [k for k, one in enumerate(rows[lines]) if one == name and (panel is None or rows[panels][k] == panel)]
-            steps = different([rows["updates"][k] for k in at]) if "updates" in rows else [0]
-            over = [[rows[metric][k] for k in at if "updates" not in rows or rows["updates"][k] == step]
-                    for step in steps]
-            over = [[one for one in some if not isinstance(one, str)] for some in over]
-            if not any(over):
+        for i, name in enumerate(names + level):
+            style = {"color": COLOURS[i % len(COLOURS)], "ls": DASHES[i % len(DASHES)], "label": name}
+            if name in level:  # it does not train, and is in each panel that it may belong to
+                at = [row for row in every if label(lines[:1], row) == name]
+                at = [row for row in at if panels and row[panels] == panel] or at
+                ax.axhline(sum(row[metric] for row in at) / len(at), **style)
                 continue
-            style = {"color": COLOURS[i % len(COLOURS)], "ls": DASHES[i % len(DASHES)], "label": str(name)}
-            if steps in ([0], []):  # it does not train
-                ax.axhline(sum(over[0]) / len(over[0]), **style)
-                continue
-            ax.plot(steps, [sum(some) / len(some) for some in over], marker="o", ms=3, **style)
-            low, high = list(map(min, over)), list(map(max, over))
+            over = {}
+            for row in trained:
+                if label(lines, row) == name and (panel is None or row[panels] == panel):
+                    over.setdefault(row["updates"], []).append(row[metric])
+            steps = sorted(over)
+            ax.plot(steps, [sum(over[step]) / len(over[step]) for step in steps], marker="o", ms=3, **style)
+            low, high = ([limit(over[step]) for step in steps] for limit in (min, max))
             ax.fill_between(steps, low, high, color=style["color"], alpha=0.2, lw=0)
             ax.set_xscale("log", base=2)
             ax.set_xticks(steps, [str(step) for step in steps], minor=False)
+        ax.tick_params("x", labelrotation=45)
         ax.set(xlabel="updates (log scale)", title="" if panel is None else f"{panels.replace('_', ' ')} {panel}")
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(metric.replace("_", " "))
-    axes[-1].legend(frameon=False, fontsize=8)
-    alt = f"{metric} against the number of updates, a curve for each {lines}: {', '.join(map(str, names))}"
-    return figure, (alt + (f"; a panel for each {panels}" if panels else "")).replace("_", " ")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    alt = f"{metric} against the number of updates, a curve each for {'; '.join(names + level)}"
+    alt = (alt + (f"; a panel for each {panels}" if panels else "")).replace("_", " ")
+    averaged = [name for name in settings if name not in lines and name != panels]
+    only = [f"{name.replace('_', ' ')} {' or '.join(str(one) for one in wanted)}" for name, wanted in where.items()]
+    caption = f"Mean and range over {' and '.join(['seeds', *averaged])}; what does not train is a level line."
+    return figure, alt, caption + (f" Shown: {', '.join(only)}." if only else "")
 
 
 def section(path: Path, root: Path) -> str:
@@ -83,13 +103,13 @@ def section(path: Path, root: Path) -> str:
     doc, arguments, chosen = told(path)
     rows = columns_of(path.stem, folder=root / "studies/results")
     (root / "_build/studies").mkdir(parents=True, exist_ok=True)
-    figure, alt = draw(rows, arguments, chosen)
+    figure, alt, caption = draw(rows, arguments, chosen)
     figure.savefig(root / f"_build/studies/{path.stem}.png", metadata={"Software": None, "pictures": ""})
     question, _, more = doc.partition("\n\n")
     count, hours = len(rows["seed"]), sum(rows["seconds"]) / 3600
     values = {name: ", ".join(map(str, different(rows[name]))) for name in arguments}
     grid = "\n".join(f"| {name.replace('_', ' ')} | {some} |" for name, some in values.items())
-    cost = f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.0f} core-minutes"
+    cost = f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.1f} core-minutes"
     name = " ".join({"cnn": "CNN", "unet": "UNet", "mri": "MRI"}.get(x, x) for x in path.stem.split("_"))
     return f"""(study-{path.stem})=
 ## {name[0].upper() + name[1:]}
@@ -100,7 +120,7 @@ def section(path: Path, root: Path) -> str:
 :alt: {alt}
 :name: fig-study-{path.stem}
 
-Mean and range over seeds; what does not train is a level line.
+{caption}
 :::
 
 | argument | values |

@@ -597,7 +597,11 @@ def test_the_figure_shows_what_its_caption_says():
     assert [ax.get_title() for ax in figure.axes] == ["rate 1", "rate 2"]
     assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == [["net", "nothing"]] * 2
     assert list(figure.axes[0].lines[0].get_xdata()) == [8, 16]
-    assert caption.startswith("Mean and range over seeds and kind;") and "a curve each for net; nothing" in alt
+    assert caption.startswith("Mean and range over seeds and kind;")
+    *_, one = evidence.draw({name: [row[name] for row in rows] for name in rows[0]},
+                            ["method", "rate", "kind", "updates", "seed"], {"where": {"kind": ["b"], "rate": [2]}})
+    assert one == "Mean and range over seeds; what does not train is a level line. Shown: kind b, rate 2."
+    assert "a curve each for net; nothing" in alt
 
 
 def test_make_stores_nothing_only_where_store_is_given_and_empty():

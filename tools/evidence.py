@@ -56,7 +56,7 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
     every = [row for row in (dict(zip(rows, one)) for one in zip(*rows.values()))
              if all(row[name] in wanted for name, wanted in where.items()) and not isinstance(row[metric], str)]
     settings = [name for name in arguments if name not in ("updates", "seed") and len({row[name] for row in every}) > 1]
-    lines = chosen.get("lines", settings[:1])
+    lines = chosen.get("lines", (settings or arguments)[:1])
     lines = [lines] if isinstance(lines, str) else lines
     panels = chosen.get("panels", next((name for name in settings if name not in lines), ""))
     trained = [row for row in every if row.get("updates")]
@@ -92,7 +92,8 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     alt = f"{metric} against the number of updates, a curve each for {'; '.join(names + level)}"
     alt = (alt + (f"; a panel for each {panels}" if panels else "")).replace("_", " ")
-    averaged = [name for name in settings if name not in lines and name != panels]
+    averaged = [name for name in settings if name not in lines and name != panels
+                and len({row[name] for row in trained}) > 1]
     only = [f"{name.replace('_', ' ')} {' or '.join(str(one) for one in wanted)}" for name, wanted in where.items()]
     caption = f"Mean and range over {' and '.join(['seeds', *averaged])}; what does not train is a level line."
     return figure, alt, caption + (f" Shown: {', '.join(only)}." if only else "")

@@ -41,7 +41,7 @@ refresh: .venv/book  ## execute stale chapters and store their outputs; CHAPTERS
 check: .venv/test  ## compare executed chapters with what is stored, nothing else; CHAPTERS="cnn unet"
 	$(PY) -m pytest -n 2 --dist loadfile $(NOTEBOOKS)
 
-claims: .venv/book  ## run what the claims rest on and print the ledger's table, nothing stored; SEED_OFFSET=1000 for other seeds
+claims: .venv/book  ## run what the claims rest on and list the verdicts that change, nothing stored; SEED_OFFSET=1000 for other seeds
 	$(PY) tools/claims.py $(CHAPTERS)
 
 studies: .venv/book  ## compute the rows of the studies that are missing or stale; STUDIES="a b", SEEDS=5 or 1000-1004, FORCE=1, STORE= to store nothing, SCHEDULER=tcp://HOST:8786, WORKERS=2

@@ -4,6 +4,7 @@ Stock nbval compares text byte for byte, ignores pictures and passes a cell that
 """
 import base64
 import io
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,33 @@ def compare_pictures(a: Image.Image, b: Image.Image, tolerance: Tolerance = EXAC
     return None
 
 
-COMPARE = {"image/png": compare_png, "text/html": compare_html}
+def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
+    """None if the records of two claims agree, else one line; how far a number may move follows from its interval.
+
+    Where a training decides the numbers, a word of the verdict may become "open", or come from there: an interval's end
+    that lies at the smallest effect may move across it. It may not turn from "yes" into "reversed".
+    """
+    a, b = json.loads(stored), json.loads(now)
+    words = "words", "verdict", "firm", "judged"
+    numbers = "mean", "low", "high"
+    pairs = [(a, b), *zip(a["conditions"], b["conditions"])]
+    for x, y in pairs:
+        where = f"claim {a['name']}" + (f", {x['condition']!r}" if "condition" in x else "")
+        for key in x.keys() | y.keys():
+            old, new = x.get(key), y.get(key)
+            if key == "conditions":
+                same = len(old) == len(new)
+            elif key in numbers and None not in (old, new):
+                width = x["high"] - x["low"]
+                same = abs(old - new) <= max(ATOL, tolerance.rtol * max(abs(old), width), tolerance.sds * width / 2)
+            else:
+                same = old == new or tolerance != EXACT and key in words and (key != "judged" or "open" in (old, new))
+            if not same:
+                return f"{where}: {key} {old!r} became {new!r}"
+    return None
+
+
+COMPARE = {"record": compare_record, "image/png": compare_png, "text/html": compare_html}
 
 
 def flatten(outputs) -> dict[str, list[str]]:
@@ -128,11 +155,15 @@ def flatten(outputs) -> dict[str, list[str]]:
         if out["output_type"] == "stream":  # may arrive in pieces
             flat[out["name"]] = [flat.get(out["name"], [""])[0] + out["text"]]
             continue
-        for key, value in {**out, **out.get("data", {})}.items():
+        if record := out.get("metadata", {}).get("record"):  # what is printed, and glued, are its words and numbers
+            flat.setdefault("record", []).append(json.dumps(record))
+            continue
+        name = out.get("metadata", {}).get("scrapbook", {}).get("name", "")
+        for key, value in {} if name.startswith("claim_") else {**out, **out.get("data", {})}.items():
             if key in ("ename", "evalue") or ("/" in key and key not in IGNORED):
                 flat.setdefault(key, []).append("".join(value) if isinstance(value, list) else str(value))
-        if "scrapbook" in out.get("metadata", {}):
-            flat.setdefault("glued names", []).append(out["metadata"]["scrapbook"]["name"])
+        if name:
+            flat.setdefault("glued names", []).append(name)
     return flat
 
 

@@ -428,33 +428,6 @@ def test_seeds_start_where_the_environment_says(monkeypatch):
         course.seeds(0)
 
 
-# Claims
-
-@pytest.mark.parametrize(("evidence", "verdict"), [
-    (dict(holds=torch.tensor([True, True])), "holds"),
-    (dict(holds=True, fails=True), "holds when"),
-    (dict(holds=True, undecided=[True]), "holds when"),
-    (dict(fails=[True, True]), "false as told"),
-    (dict(fails=True, undecided=True), "false as told"),
-    (dict(undecided=True), "not at this scale"),
-])
-def test_verdict_follows_from_the_evidence(monkeypatch, capsys, evidence, verdict):
-    seen = []
-    monkeypatch.setattr(course.numbers, "display", lambda data, **how: seen.append(how["metadata"]["scrapbook"]))
-    course.claim("sharper", "1.0 ± 0.1", **evidence)
-    assert capsys.readouterr().out == f"{verdict}: 1.0 ± 0.1\n"
-    assert (seen[0]["name"], seen[0]["verdict"]) == ("claim_sharper", verdict)
-
-
-@pytest.mark.parametrize("kind", ["holds", "fails", "undecided"])
-def test_claim_without_its_evidence_is_red(kind):
-    with pytest.raises(AssertionError, match=rf"claim 'sharper': {kind} is \[True, False\]; measured: 1.0"):
-        course.claim("sharper", "1.0", **{kind: torch.tensor([True, False])})
-    for nothing in ({}, {kind: []}):
-        with pytest.raises(ValueError, match="claim 'sharper': got no evidence"):
-            course.claim("sharper", "1.0", **nothing)
-
-
 # Phantoms and networks
 
 def test_phantoms_are_seeded_bounded_and_differ():

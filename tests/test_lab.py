@@ -108,7 +108,8 @@ def test_a_moved_widget_draws_the_picture_anew(browser, lab):
 
 # The student edition
 
-WRONG = re.compile(r"\{[\w:+.-]+\}`|^:[\w-]+:|:::|`{3}|\$(?!\d)|\\[a-z]+\b|</?[a-z][\w-]*[ >]|&\w+;|\[\^|\]\(|\*\*", re.M)
+WRONG = re.compile(r"\{[\w:+.-]+\}`|^:[\w-]+:|:::|`{3}|\$(?!\d)|\\[a-z]+\b|</?[a-z][\w-]*[ >]|&\w+;|\[\^|\]\(|\*\*",
+                   re.M)
 READ = """() => [...document.querySelectorAll(".jp-MarkdownOutput")].map(cell => {
   const copy = cell.cloneNode(true);
   for (const extra of copy.querySelectorAll("mjx-container, pre, code, .jp-InternalAnchorLink")) extra.remove();

@@ -36,6 +36,10 @@ PAGE = """# Ledger
 
 {{ ledger_rates }}
 
+{{ ledger_effects }}
+
+{{ ledger_examples }}
+
 ```{bibliography}
 ```
 
@@ -58,8 +62,10 @@ def stored(name):
     source, conditions, effect, _ = CLAIMS[name]
     record = ledger.rule["record"](name, f"Sentence {name}.", source, conditions, effect,
                                    "" if name == "f" else "64 pixels")
-    return new_output("display_data", {"text/plain": record["words"]},
-                      metadata={"scrapbook": {"name": f"claim_{name}", "record": record}})
+    prefix = "application/papermill.record/"
+    return [new_output("display_data", {"text/plain": record["words"]}, metadata={"record": record}),
+            new_output("display_data", {f"{prefix}text/plain": repr(record["words"])},
+                       metadata={"scrapbook": {"name": f"claim_{name}", "mime_prefix": prefix}})]
 
 
 @pytest.fixture
@@ -69,8 +75,9 @@ def book(tmp_path):
     (tmp_path / "references.bib").write_text("@misc{he2016deep,\n author={He, K.},\n title={T},\n year={2016}}\n")
     (tmp_path / "chapters/claims.md").write_text(PAGE)
     for chapter, names in ("one", "abc"), ("two", "def"):
-        cells = [new_code_cell("", outputs=[stored(name)], id=name) for name in names]
-        nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {chapter}", id="t"), *cells],
+        cells = [new_code_cell("", outputs=stored(name), id=name) for name in names]
+        text = " ".join(f"{{glue:text}}`claim_{name}:s`" for name in names)
+        nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {chapter}\n\n{text}", id="t"), *cells],
                                     metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}),
                        tmp_path / f"chapters/{chapter}.ipynb")
     (tmp_path / "conf.py").write_text(CONF.format(tools=str(TOOLS)))
@@ -88,10 +95,20 @@ def test_records_verdicts_and_sources(book):
 def test_unknown_sources_and_equal_names_are_red(book):
     (book / "references.bib").write_text("@book{other,\n}")
     nb = book / "chapters/two.ipynb"
-    nb.write_text(nb.read_text().replace('"name": "d"', '"name": "a"'))
+    nb.write_text(nb.read_text().replace('"name": "d"', '"name": "a"').replace("`claim_d:s`", "`claim_a:s`"))
     said = ledger.complaints(book)
     assert "one: claim 'b': source 'he2016deep' is not in references.bib" in said
     assert "claim 'a' is made 2 times" in said and len(said) == 3
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("`claim_d:s`", "", "two: the text does not quote the verdict {glue:text}`claim_d:s`"),
+    ("# two", "# two: it **holds when** told", "two: the verdict 'holds when' is written by hand"),
+])
+def test_a_verdict_that_is_not_quoted_or_written_by_hand_is_red(book, old, new, said):
+    nb = book / "chapters/two.ipynb"
+    nb.write_text(nb.read_text().replace(old, new))
+    assert [line for line in ledger.complaints(book) if line.startswith(said)] == ledger.complaints(book) != []
 
 
 def test_downloads(book):
@@ -113,6 +130,9 @@ def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book,
     assert done.returncode == 0, done.stderr
     soup = BeautifulSoup((book / "_build/html/chapters/claims.html").read_text(encoding="utf-8"), "html.parser")
     assert "6 claims, 2 hold. The ledger rests on 7 intervals" in soup.text
+    said = [item.strong.text for item in soup.select("li") if item.text.startswith("“Sentence")]
+    assert said == list(ledger.VERDICTS)
+    assert "errors, as RMSE" in soup.text and "2 %" in soup.text
     rows = soup.select(".ledger tbody tr")
     assert [row.select_one("span[class]:empty")["class"] for row in rows] == [
         [claim[3].replace(" ", "-")] for claim in CLAIMS.values()]

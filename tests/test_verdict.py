@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy import stats
 
-import course
 import ledger
 from course import verdict
 
@@ -48,7 +47,7 @@ def test_interval_of_equal_differences_has_no_width():
 
 @pytest.mark.parametrize("effect", verdict.EFFECTS)
 def test_words_follow_from_the_smallest_effect(effect):
-    smallest, ratio, _ = verdict.EFFECTS[effect]
+    _, smallest, ratio, _ = verdict.EFFECTS[effect]
     d = math.log1p(smallest) if ratio else smallest
     half = 0.5 * d * math.sqrt(SEEDS) / stats.t.ppf(0.975, SEEDS - 1)  # the sd of an interval of ± d / 2
     b = np.linspace(1, 3, SEEDS)
@@ -124,9 +123,10 @@ def test_firm_is_the_verdict_of_wider_intervals():
     assert (near["verdict"], near["firm"], far["verdict"], far["firm"]) == ("holds", False, "holds", True)
 
 
-def test_claim_prints_its_three_lines_and_stores_the_record(capsys, monkeypatch):
-    stored = []
-    monkeypatch.setattr(course.numbers, "display", lambda data, raw, metadata: stored.append((data, metadata)))
+def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
+    kept = []
+    for where in ("IPython.display.display", "course.numbers.display"):
+        monkeypatch.setattr(where, lambda data, raw, metadata: kept.append((data, metadata)))
     torch.manual_seed(0)
     cnn = 0.4 + 0.01 * torch.rand(5)
     ssim = torch.tensor([0.9, 0.91, 0.92, 0.9, 0.7])
@@ -134,19 +134,20 @@ def test_claim_prints_its_three_lines_and_stores_the_record(capsys, monkeypatch)
                   conditions={"shading": (list(0.8 * cnn), "<", cnn), "weights": (1913, "=", 1913, "exact"),
                               "SSIM of the blurred pictures": (ssim, ">", 0.8, "ssim")},
                   effect="rmse", scale="480 updates, 64 pixels")
-    assert capsys.readouterr().out.splitlines() == [
+    (printed, about), (glued, where) = kept
+    assert printed["text/plain"].splitlines() == [
         "Claim. A UNet beats a plain CNN of the same size. [he2016deep, lecture]",
         "Verdict. Holds when: shading; weights (open: SSIM of the blurred pictures)",
         "Because. Tried: 480 updates, 64 pixels.",
         "- shading: yes; ratio 0.8000 [0.8000, 0.8000], n = 5",
         "- weights: yes; exact, true in 1 of 1",
         "- SSIM of the blurred pictures: open; difference 0.0660 [-0.0497, 0.1817], n = 5"]
-    data, metadata = stored[0]
-    assert data == {"application/papermill.record/text/plain":
-                    "'holds when: shading; weights (open: SSIM of the blurred pictures)'"}
-    kept = json.loads(json.dumps(metadata["scrapbook"]))
-    assert kept["name"] == "claim_unet_beats" and kept["record"]["sources"] == ["he2016deep", "lecture"]
-    assert [(c["judged"], c["n"], c["effect"]) for c in kept["record"]["conditions"]] == [
+    assert glued == {"application/papermill.record/text/plain":
+                     "'holds when: shading; weights (open: SSIM of the blurred pictures)'"}
+    assert where["scrapbook"]["name"] == "claim_unet_beats"
+    record = json.loads(json.dumps(about["record"]))
+    assert record["sources"] == ["he2016deep", "lecture"]
+    assert [(c["judged"], c["n"], c["effect"]) for c in record["conditions"]] == [
         ("yes", 5, "rmse"), ("yes", 1, "exact"), ("open", 5, "ssim")]
 
 

@@ -1,4 +1,4 @@
-"""Sphinx extension: the landing page's pictures, cut from the chapters' figures, and its quotes from the ledger.
+"""Sphinx extension: the landing page's pictures, cut from the chapters' figures.
 
     python tools/cards.py          writes _build/cards/*.png alone
 
@@ -8,8 +8,6 @@ when a figure is drawn again. A figure that is gone, or has fewer panels, is an 
 import base64
 import io
 import json
-import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -78,18 +76,7 @@ def cards(root: Path = ROOT) -> None:
             panel.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(out / f"top_{name}.png")
 
 
-def ledger(app, config) -> None:
-    """Give the pages the ledger of claims to quote: {{ number_holds_when }} and so on, {{ claim_NAME }}."""
-    path = Path(app.srcdir, "chapters/claims.md")
-    text = guard.read_text(path) if path.exists() else ""
-    rows = re.findall(r"^\| (.+?) \| (\*\*([\w ]+)\*\*.*?) \| (\{glue.*::(claim_\w+):s`) \|", text, re.M)
-    verdicts = Counter(verdict.replace(" ", "_") for _, _, verdict, _, _ in rows)
-    config.myst_substitutions = {"number": len(rows), **{f"number_{verdict}": n for verdict, n in verdicts.items()},
-                                 **{name: f"“{said}” {why}\\\n{figure}" for said, why, _, figure, name in rows}}
-
-
 def setup(app):
-    app.connect("config-inited", ledger)
     app.connect("builder-inited", lambda app: cards(Path(app.srcdir)))
     return {"parallel_read_safe": True}
 

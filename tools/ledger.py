@@ -2,8 +2,9 @@
 
     python tools/ledger.py         writes _build/ledger/claims.csv and claims.json, prints the page's table
 
-A page quotes {{ ledger }}, {{ ledger_filter }}, {{ ledger_rates }}, {{ ledger_chance }}, {{ ledger_number }} and the
-counts {{ ledger_holds }}, {{ ledger_holds_when }} …, and offers {download}`</_build/ledger/claims.csv>`.
+A page quotes {{ ledger }}, {{ ledger_filter }}, {{ ledger_rates }}, {{ ledger_effects }}, {{ ledger_chance }},
+{{ ledger_examples }}, {{ ledger_number }} and the counts {{ ledger_holds }}, {{ ledger_holds_when }} …, and offers
+{download}`</_build/ledger/claims.csv>`.
 """
 import csv
 import json
@@ -25,24 +26,40 @@ COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "firm", "scale"
            "smallest", "unit", "mean", "low", "high", "n", "true", "judged")
 
 
+def made(notebook: dict) -> list[dict]:
+    """The records in the outputs of a notebook."""
+    about = [out.get("metadata", {}) for cell in notebook["cells"] for out in cell.get("outputs", [])]
+    return [a["record"] for a in about if "record" in a]
+
+
+def chapters(root: Path = ROOT) -> dict[str, dict]:
+    """The stored notebooks in the order of `_toc.yml`: {name: notebook}."""
+    return {path.stem: json.loads(guard.read_text(path)) for path in guard.sources(root) if path.suffix == ".ipynb"}
+
+
 def records(root: Path = ROOT) -> list[dict]:
     """The records of the stored chapters, in the order of `_toc.yml`, each with its chapter."""
-    found = []
-    for path in guard.sources(root):
-        for cell in json.loads(guard.read_text(path))["cells"] if path.suffix == ".ipynb" else []:
-            about = [out.get("metadata", {}).get("scrapbook", {}) for out in cell.get("outputs", [])]
-            found += [{"chapter": path.stem, **a["record"]} for a in about if "record" in a]
-    return found
+    return [{"chapter": name, **r} for name, notebook in chapters(root).items() for r in made(notebook)]
 
 
 def complaints(root: Path = ROOT) -> list[str]:
-    """Sources that nobody finds, and claims of one name: one line each."""
+    """What no ledger can be made of, one line each.
+
+    These are sources that nobody finds, claims of one name, claims whose chapter's text does not quote the verdict, and
+    verdicts that an author wrote by hand.
+    """
     known = {*re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(root / "references.bib"), re.M), *NO_KEYS}
     found, names = [], Counter()
     for r in records(root):
         names[r["name"]] += 1
         found += [f"{r['chapter']}: claim {r['name']!r}: source {key!r} is not in references.bib"
                   for key in r["sources"] if key not in known]
+    for chapter, notebook in chapters(root).items():
+        text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+        found += [f"{chapter}: the text does not quote the verdict {{glue:text}}{quoted}"
+                  for r in made(notebook) if (quoted := f"`claim_{r['name']}:s`") not in text]
+        found += [f"{chapter}: the verdict {word!r} is written by hand, wanted {{glue:text}}`claim_NAME:s`"
+                  for word in re.findall(rf"\*\*({'|'.join(sorted(VERDICTS, key=len, reverse=True))})\b", text, re.I)]
     return found + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1]
 
 
@@ -52,21 +69,38 @@ def said_by(sources: list[str]) -> str:
     return ", ".join(([f"{{cite:t}}`{','.join(keys)}`"] if keys else []) + [s for s in sources if s in NO_KEYS])
 
 
+def measured(record: dict) -> list[str]:
+    """The conditions of a claim with word and numbers."""
+    return [f"{c['condition']}: *{c['judged']}*, {rule['in_words'](c)}" for c in record["conditions"]]
+
+
+def line(cells: list) -> str:
+    """A row of a table in Markdown."""
+    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
 def table(head: str, rows: list[list]) -> str:
     """Rows of cells as a table in Markdown; `head` has its words between bars."""
-    body = [" | ".join(str(cell).replace("|", r"\|") for cell in row) for row in rows]
-    return "\n".join(f"| {line} |" for line in (head, " | ".join(["---"] * (head.count("|") + 1)), *body))
+    heads = head.split(" | ")
+    return "\n".join(map(line, (heads, ["---"] * len(heads), *rows)))
+
+
+def effects() -> str:
+    """The kinds of effect and the smallest that matter, as a table in Markdown."""
+    kinds = rule["EFFECTS"].values()
+    return table("what is compared | as | smallest effect that matters",
+                 [[e.of, "ratio", f"{100 * e.smallest:.0f} %"] for e in kinds if e.ratio]
+                 + [[e.of, "difference", f"{e.smallest} {e.unit}"] for e in kinds if not e.ratio])
 
 
 def page(found: list[dict]) -> str:
     """The ledger as a table in Markdown; an empty span of its verdict's class lets a row be filtered."""
     rows = []
     for r in found:
-        measured = [f"{c['condition']}: *{c['judged']}*, {rule['in_words'](c)}" for c in r["conditions"]]
         rows.append([f"{r['sentence']} ({said_by(r['sources'])})",
                      f"**{r['verdict']}**{r['words'].removeprefix(r['verdict'])}"
                      f'<span class="{r["verdict"].replace(" ", "-")}"></span>',
-                     "<br>".join(measured), r["scale"] or "exact", f"{{doc}}`{r['chapter']}`"])
+                     "<br>".join(measured(r)), r["scale"] or "exact", f"{{doc}}`{r['chapter']}`"])
     return table("the field says | verdict | measured, with intervals of 95 % | largest scale | shown in", rows)
 
 
@@ -110,6 +144,14 @@ def rates_table(rows: list[dict]) -> str:
                  + " | ".join(VERDICTS),
                  [[r["effect"], r["n"], r["conditions"], *(f"{100 * r[key]:.1f} %" for key in ("covered", *VERDICTS))]
                   for r in rows])
+
+
+def examples(found: list[dict]) -> str:
+    """One claim of each verdict, with what was measured, as a list in Markdown: the first of those that are firm."""
+    shown = {r["verdict"]: r for r in reversed(found) if r["firm"]}
+    return "\n".join(f"- “{r['sentence']}” **{word}**{r['words'].removeprefix(word)}\\\n"
+                     f"  {rule['in_words'](r['conditions'][0])}, {{doc}}`{r['chapter']}`"
+                     for word in VERDICTS if (r := shown.get(word)))
 
 
 def choices(found: list[dict]) -> dict[str, dict[str, tuple[str, str]]]:
@@ -163,12 +205,13 @@ def quote(app, config) -> None:
     config.html_css_files.append("ledger.css")
     config.myst_substitutions |= {
         "ledger": page(found), "ledger_filter": controls(found), "ledger_rates": rates_table(rates()),
-        "ledger_chance": chance(found), "ledger_number": len(found),
+        "ledger_effects": effects(),
+        "ledger_chance": chance(found), "ledger_examples": examples(found), "ledger_number": len(found),
         **{f"ledger_{word.replace(' ', '_')}": counts[word] for word in VERDICTS}}
 
 
 def setup(app):
-    app.connect("config-inited", quote, priority=600)  # after cards.py, which starts the list of quotes
+    app.connect("config-inited", quote)
     return {"parallel_read_safe": True}
 
 

@@ -4,11 +4,12 @@ from .explorables import explore
 from .figures import band, draw_image, panels, set_style, show
 from .metrics import psnr, rmse, ssim
 from .networks import CNN, UNet, parameter_count
-from .numbers import claim, glue, mean_sd, seeds, spread, table
+from .numbers import glue, mean_sd, seeds, spread, table
 from .operators import BINOMIAL, MRI, Blur, Operator, Radon, Sums, add_noise, blur, gaussian
 from .phantoms import TEST_PATIENTS, TRAIN_PATIENTS, ellipses, phantoms
 from .pictures import course_asset_path, load_grey
 from .training import crops, fit
+from .verdict import claim
 
 __all__ = [
     "BINOMIAL", "Blur", "CNN", "MRI", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS", "TRAIN_PATIENTS",

@@ -1,4 +1,4 @@
-"""Numbers over seeds: how they are drawn, printed, kept for the prose, and turned into rows of the ledger of claims."""
+"""Numbers over seeds: how they are drawn, printed and kept for the prose."""
 import math
 import os
 import re
@@ -126,36 +126,3 @@ def wrapped(text: str) -> str:
     """The text in lines of at most 88 characters; no number leaves its sign, its unit, its "n =" or its "±"."""
     kept = re.sub(r" (?=[±=<>≤≥×%]|dB\b|pixels?\b|updates\b)|(?<=[±=<>≤≥×]) ", "\0", text)
     return textwrap.fill(kept, 88, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
-
-
-def claim(name: str, figure: str, *, holds=None, fails=None, undecided=None) -> None:
-    """Assert the evidence for one row of the ledger of claims; print and store its verdict and figure.
-
-    Parameters
-    ----------
-    name : str                   of the row, as `claims.md` glues it: {glue:text}`chapter.ipynb::claim_NAME`
-    figure : str                 what was measured, with its spread over seeds
-    holds : bools, optional      what must be true, with a margin, for the sentence as the field says it to hold here
-    fails : bools, optional      what must be true, with a margin, for the sentence to be false in some case
-    undecided : bools, optional  what must be true for the seeds to leave the sentence open: no difference beyond them
-
-    Raises
-    ------
-    AssertionError               naming the claim, if one of the conditions is false
-    ValueError                   if there is no condition
-
-    Notes: the verdict follows from which evidence there is: `holds` alone: "holds"; `holds` with another: "holds when";
-    `fails` without `holds`: "false as told"; `undecided` alone: "not at this scale".
-    """
-    evidence = {kind: torch.as_tensor(v) for kind, v in
-                {"holds": holds, "fails": fails, "undecided": undecided}.items() if v is not None}
-    if not evidence or not all(v.numel() for v in evidence.values()):
-        raise ValueError(f"claim {name!r}: got no evidence, wanted conditions for holds, fails or undecided")
-    for kind, conditions in evidence.items():
-        assert conditions.all(), f"claim {name!r}: {kind} is {conditions.tolist()}; measured: {figure}"
-    if "holds" in evidence:
-        verdict = "holds" if len(evidence) == 1 else "holds when"
-    else:
-        verdict = "false as told" if "fails" in evidence else "not at this scale"
-    print(wrapped(f"{verdict}: {figure}"))
-    glue(f"claim_{name}", figure, verdict=verdict)

@@ -13,19 +13,20 @@ RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operato
 
 class Effect(NamedTuple):
     """The smallest difference that matters; of a ratio 0.02 is 2 % of the smaller number, else it has the unit."""
+    of: str
     smallest: float
     ratio: bool
     unit: str = ""
 
 
 EFFECTS = {
-    "rmse": Effect(0.02, ratio=True),         # errors: RMSE, MAE, relative error, a distance to the truth
-    "ratio": Effect(0.05, ratio=True),        # other positive quantities: steepness, energy, width, reaction
-    "factor": Effect(1.0, ratio=True),        # what spans orders of magnitude: gradients, times, counts: twice as much
-    "psnr": Effect(0.2, ratio=False, unit="dB"),
-    "ssim": Effect(0.005, ratio=False),
-    "share": Effect(0.02, ratio=False),       # a part of a whole; a grey value or contrast of images in [0, 1]
-    "correlation": Effect(0.05, ratio=False),
+    "rmse": Effect("errors, as RMSE, MAE or a distance to the truth", 0.02, ratio=True),
+    "ratio": Effect("other positive quantities, as steepness, energy or width", 0.05, ratio=True),
+    "factor": Effect("what spans orders of magnitude, as gradients, times and counts", 1.0, ratio=True),
+    "psnr": Effect("PSNR", 0.2, ratio=False, unit="dB"),
+    "ssim": Effect("SSIM", 0.005, ratio=False),
+    "share": Effect("parts of a whole, and grey values of images in [0, 1]", 0.02, ratio=False),
+    "correlation": Effect("correlations", 0.05, ratio=False),
 }
 
 
@@ -90,13 +91,13 @@ def compare(title: str, given: tuple, effect: str) -> dict:
         true = RELATIONS[relation](a, b)
         word = "yes" if true.all() else "reversed"
         return found | {"true": int(true.sum()), "n": true.size, "judged": word, "firm": word}
-    smallest, ratio, unit = EFFECTS[effect]
+    _, smallest, ratio, unit = EFFECTS[effect]
     wanted(not ratio or min(a.min(), b.min()) > 0, f"positive ones for the effect {effect}", "a number of 0 or below")
     d = np.log(a) - np.log(b) if ratio else a - b
     wanted(d.ndim == 1 and len(d) >= FEWEST, f"numbers of {FEWEST} seeds or more in a row", f"shape {d.shape}")
     judged, firm = (str(judge(*interval(d, level)[1:], math.log1p(smallest) if ratio else smallest, relation))
                     for level in (LEVEL, FIRM))
-    shown = dict(zip(("mean", "low", "high"), (float(np.exp(v) if ratio else v) for v in interval(d))))
+    shown = dict(zip(("mean", "low", "high"), (float(f"{np.exp(v) if ratio else v:.6g}") for v in interval(d))))
     return found | shown | {"n": len(d), "judged": judged, "firm": firm, "smallest": smallest, "unit": unit}
 
 
@@ -104,7 +105,7 @@ def in_words(c: dict) -> str:
     """The numbers of a condition's record: 'ratio 0.8214 [0.7561, 0.8921], n = 10', interval of 95 %."""
     if c["effect"] == "exact":
         return f"exact, true in {c['true']} of {c['n']}"
-    _, ratio, unit = EFFECTS[c["effect"]]
+    ratio, unit = EFFECTS[c["effect"]][2:]
     digits = "#.4g" if ratio else f"z.{1 - math.floor(math.log10(c['smallest']))}f"
     mean, low, high = (format(c[key], digits).rstrip(".") for key in ("mean", "low", "high"))
     return f"{'ratio' if ratio else 'difference'} {mean} [{low}, {high}]{unit and ' ' + unit}, n = {c['n']}"
@@ -132,7 +133,8 @@ def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: st
     Parameters
     ----------
     name : str                   the prose quotes the verdict as {glue:text}`claim_NAME:s`
-    source : str                 who says it: keys of references.bib, "lecture" or "folklore", with commas between
+    source : str                 who says it: keys of references.bib, "lecture", or "folklore" where nobody is known to
+                                 say it in print, with commas between
     conditions, effect           {where: (a, "<", b)} and a kind out of EFFECTS or "exact", see `compare`
     scale : str                  the largest that was tried: "64 pixels, 7680 updates"
 
@@ -140,10 +142,12 @@ def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: st
     ------
     ValueError                   naming claim and condition, for numbers that cannot be judged; never for a verdict
     """
-    from .numbers import glue, wrapped  # here: tools read the rule without torch
+    from IPython.display import display  # here: tools read the rule without torch
+
+    from .numbers import glue, wrapped
     found = record(name, sentence, source, conditions, effect, scale)
     because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in found["conditions"]]
-    for line in (f"Claim. {sentence} [{source}]", f"Verdict. {found['words'][0].upper()}{found['words'][1:]}",
-                 f"Because.{scale and f' Tried: {scale}.'}", *because):
-        print(wrapped(line))
-    glue(f"claim_{name}", found["words"], record=found)
+    lines = [f"Claim. {sentence} [{source}]", f"Verdict. {found['words'][0].upper()}{found['words'][1:]}",
+             f"Because.{scale and f' Tried: {scale}.'}", *because]
+    display({"text/plain": "\n".join(map(wrapped, lines))}, raw=True, metadata={"record": found})
+    glue(f"claim_{name}", found["words"])

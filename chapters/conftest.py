@@ -128,10 +128,9 @@ def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str |
     a, b = json.loads(stored), json.loads(now)
     words = "words", "verdict", "firm", "judged"
     numbers = "mean", "low", "high"
-    pairs = [(a, b), *zip(a["conditions"], b["conditions"])]
-    for x, y in pairs:
+    for x, y in *zip(a["conditions"], b["conditions"]), (a, b):
         where = f"claim {a['name']}" + (f", {x['condition']!r}" if "condition" in x else "")
-        for key in x.keys() | y.keys():
+        for key in {**x, **y}:
             old, new = x.get(key), y.get(key)
             if key == "conditions":
                 same = len(old) == len(new)

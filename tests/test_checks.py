@@ -19,6 +19,7 @@ from PIL import Image
 
 import refresh
 from conftest import TAGS, compare_html, compare_png, compare_text, differences
+from course import verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -162,6 +163,35 @@ def glued(name, text):
 def test_outputs_are_compared_by_kind(stored, now, said):
     found = differences(stored, now)
     assert found == [] if said is None else said in found[0]
+
+
+def claimed(mean, half=0.1, told="It gains.", rank=7):
+    """What a claim leaves whose differences have this mean, and an interval of about half that to each side."""
+    numbers = mean + half * np.array([-1, -0.5, 0, 0.5, 1])
+    record = verdict.record("gain", told, "lecture", {"blur": (numbers, ">", 0), "rank": (rank, "=", 7, "exact")},
+                            "psnr")
+    return [new_output("display_data", {"text/plain": f"Mean {mean}"}, metadata={"record": record}),
+            glued("claim_gain", record["words"])]
+
+
+@pytest.mark.parametrize(("stored", "now", "tag", "said"), [
+    (claimed(1), claimed(1.000001), None, None),
+    (claimed(1), claimed(1.01), None, "claim gain, 'blur': mean 1.0 became 1.01"),
+    (claimed(1), claimed(1.01), "trained", None),
+    (claimed(1), claimed(1.1), "trained", "mean 1.0 became 1.1"),
+    (claimed(1), claimed(1.1), "chaotic", None),
+    (claimed(0.28), claimed(0.31), "chaotic", None),  # from "open" to "yes"
+    (claimed(0.298), claimed(0.2984), None, "'blur': judged 'open' became 'yes'"),
+    (claimed(1, 2), claimed(-1, 2), "chaotic", None),  # open both times, nobody knows
+    (claimed(0.4, 0.05), claimed(-0.4, 0.05), "chaotic", "'blur': "),
+    (claimed(0, 0.2), claimed(0.45, 0.2), "chaotic", "'blur': "),
+    (claimed(1), claimed(1, told="It loses."), "chaotic", "sentence 'It gains.' became 'It loses.'"),
+    (claimed(1), claimed(1, rank=8), "chaotic", "'rank': "),
+    (claimed(1), claimed(1)[:0], "chaotic", "record: 1 stored, 0 now"),
+])
+def test_a_claim_may_move_as_far_as_its_interval_says(stored, now, tag, said):
+    found = differences(stored, now, *([TAGS[tag]] if tag else []))
+    assert found == [] if said is None else any(said in line for line in found), found
 
 
 # Refresh

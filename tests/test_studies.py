@@ -1,5 +1,6 @@
 """Rows of studies are stored once and never lost, whatever is killed; only what they depend on makes them stale."""
 import csv
+import json
 import os
 import re
 import shutil
@@ -577,6 +578,10 @@ def test_the_page_shows_every_study_that_has_rows(tmp_path):
     import evidence
     for folder in ("studies", "chapters/course"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    record = {"name": "a", "sentence": "It gains.", "verdict": "holds", "scale": "study cnn_updates, 48 pixels"}
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/page\n")
+    cell = {"outputs": [{"metadata": {"record": record}}]}
+    (tmp_path / "chapters/page.ipynb").write_text(json.dumps({"cells": [cell]}))
     text = evidence.fill((ROOT / "chapters/studies.md").read_text(encoding="utf-8"), tmp_path)
     names = [p.stem for p in (ROOT / "studies/results").glob("*.csv") if "." not in p.stem]
     assert names and "<!--" not in text
@@ -584,6 +589,7 @@ def test_the_page_shows_every_study_that_has_rows(tmp_path):
         assert f"make studies STUDIES={name} FORCE=1" in text and f"<../studies/results/{name}.csv>" in text
         assert len(re.search(rf"/{name}\.png\n:alt: (.+)", text)[1]) > 40
         assert (tmp_path / f"_build/studies/{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert text.count("- “It gains.” **holds** ({doc}`page`)") == 1
     assert load("cnn_updates").question in text and "60 rows of 5 seeds, " in text
 
 

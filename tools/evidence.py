@@ -3,17 +3,20 @@
     python tools/evidence.py       prints the text that fills the page
 
 The line <!-- studies --> of chapters/studies.md becomes a section for each study that has rows: question, grid, figure,
-cost, command, download. The line <!-- speed --> becomes the table of studies/bench.csv.
+cost, command, download, and the claims whose `scale` names it: "study NAME, 64 pixels". The line <!-- speed --> becomes
+the table of studies/bench.csv.
 """
 import ast
 import csv
 import itertools
+import re
 import runpy
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 import guard
+import ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "chapters/studies"
@@ -111,6 +114,8 @@ def section(path: Path, root: Path) -> str:
     values = {name: ", ".join(map(str, different(rows[name]))) for name in arguments}
     grid = "\n".join(f"| {name.replace('_', ' ')} | {some} |" for name, some in values.items())
     cost = f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.1f} core-minutes"
+    claims = "\n".join(f"- “{r['sentence']}” **{r['verdict']}** ({{doc}}`{r['chapter']}`)" for r in ledger.records(root)
+                       if re.search(rf"\bstudy {path.stem}\b", r["scale"]))
     name = " ".join({"cnn": "CNN", "unet": "UNet", "mri": "MRI"}.get(x, x) for x in path.stem.split("_"))
     return f"""(study-{path.stem})=
 ## {name[0].upper() + name[1:]}
@@ -133,7 +138,7 @@ Repeat them by `make studies STUDIES={path.stem} FORCE=1`, or see what other see
 `make studies STUDIES={path.stem} SEEDS=1000-1004 STORE=`.
 
 The rows: {{download}}`{path.stem}.csv <../studies/results/{path.stem}.csv>`.
-"""
+""" + (f"\nClaims that rest on it, with their verdicts:\n\n{claims}\n" if claims else "")
 
 
 def speed(root: Path) -> str:
@@ -159,7 +164,8 @@ def fill(text: str, root: Path = ROOT) -> str:
 def on_read(app, page, source) -> None:
     if page == PAGE:
         root = Path(app.srcdir)
-        for path in itertools.chain((root / "studies").glob("*.*"), (root / "studies/results").glob("[!.]*.csv")):
+        for path in itertools.chain((root / "studies").glob("*.*"), (root / "studies/results").glob("[!.]*.csv"),
+                                    guard.sources(root)):
             app.env.note_dependency(str(path))
         source[0] = fill(source[0], root)
 

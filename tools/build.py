@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 import guard
+import ledger
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,7 +133,10 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
 
 def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
     """Render the book and let the guard look at it; what is wrong, one line each."""
-    return (guard.yaml_complaints(root) or refresh.foreign(root) or render(repository, branch, root, site)
+    if found := guard.yaml_complaints(root):
+        return found
+    configuration(repository, branch, root, site)  # a bad address is told before all else
+    return (refresh.foreign(root) or ledger.complaints(root) or render(repository, branch, root, site)
             or guard.complaints(root))
 
 

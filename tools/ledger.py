@@ -100,8 +100,8 @@ def page(found: list[dict]) -> str:
         rows.append([f"{r['sentence']} ({said_by(r['sources'])})",
                      f"**{r['verdict']}**{r['words'].removeprefix(r['verdict'])}"
                      f'<span class="{r["verdict"].replace(" ", "-")}"></span>',
-                     "<br>".join(measured(r)), r["scale"] or "exact", f"{{doc}}`{r['chapter']}`"])
-    return table("the field says | verdict | measured, with intervals of 95 % | largest scale | shown in", rows)
+                     "<br>".join(measured(r)), f"{{doc}}`{r['chapter']}`" + (r["scale"] and f"<br>{r['scale']}")])
+    return table("the field says | verdict | measured, with intervals of 95 % | shown in, largest scale", rows)
 
 
 def chance(found: list[dict]) -> str:
@@ -140,7 +140,7 @@ def rates(effects=(0, 0.5, 1, 2), seeds=(5, 10), conditions=(1, 3), noise=1.0, d
 
 def rates_table(rows: list[dict]) -> str:
     """These rates as a table in Markdown, in percent."""
-    return table("true effect / smallest that matters | n | conditions | intervals with the truth | "
+    return table("true effect / smallest | n | conditions | hold the truth | "
                  + " | ".join(VERDICTS),
                  [[r["effect"], r["n"], r["conditions"], *(f"{100 * r[key]:.1f} %" for key in ("covered", *VERDICTS))]
                   for r in rows])
@@ -168,7 +168,7 @@ def controls(found: list[dict]) -> str:
         html += f'<fieldset class="ledger-filter"><legend>{what}</legend>'
         for word, n in {"all": len(found), **{word: n for word, (n, _) in words.items()}}.items():
             checked = " checked" if word == "all" else ""
-            html += f'<label><input type="radio" name="{what}" value="{word}"{checked}> {word} ({n})</label> '
+            html += f'<label><input type="radio" name="{what}" value="{word}"{checked}> {word.replace("_", " ")} ({n})</label> '
         html += "</fieldset>"
     return f"```{{raw}} html\n{html}\n```"
 

@@ -10,6 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import guard
 import ledger
 
 TOOLS = Path(ledger.__file__).parent
@@ -88,7 +89,7 @@ def test_records_verdicts_and_sources(book):
     found = ledger.records(book)
     assert [(r["chapter"], r["name"], r["verdict"]) for r in found] == [
         ("one" if name < "d" else "two", name, claim[3]) for name, claim in CLAIMS.items()]
-    assert ledger.complaints(book) == []
+    assert ledger.complaints(book) == guard.citation_complaints(book) == []
     assert ledger.chance(found).startswith("The ledger rests on 7 intervals of 95 %. About 0 of them")
 
 

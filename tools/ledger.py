@@ -168,7 +168,8 @@ def controls(found: list[dict]) -> str:
         html += f'<fieldset class="ledger-filter"><legend>{what}</legend>'
         for word, n in {"all": len(found), **{word: n for word, (n, _) in words.items()}}.items():
             checked = " checked" if word == "all" else ""
-            html += f'<label><input type="radio" name="{what}" value="{word}"{checked}> {word.replace("_", " ")} ({n})</label> '
+            html += (f'<label><input type="radio" name="{what}" value="{word}"{checked}> '
+                     f'{word.replace("_", " ")} ({n})</label> ')
         html += "</fieldset>"
     return f"```{{raw}} html\n{html}\n```"
 

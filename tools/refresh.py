@@ -79,13 +79,19 @@ def outputs(notebook) -> str:
     return digest(*(json.dumps([c.execution_count, c.outputs], sort_keys=True) for c in cells))
 
 
+def rows_read(notebook, root: Path = ROOT) -> list[Path]:
+    """The stored rows of the studies that a notebook's code names: course.studies.rows("NAME")."""
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    names = sorted(set(re.findall(r"\brows\(\s*[\"'](\w+)[\"']", code)))
+    return [p for name in names if (p := root / f"studies/results/{name}.csv").exists()]
+
+
 def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     """What the stored outputs of a notebook are and depend on: {what: digest of it}."""
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     # Only what can be imported: systems and editors lay other files beside it.
     helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
-    studies = sorted(set(re.findall(r"\brows\(\s*[\"'](\w+)[\"']", "\n".join(c.source for c in cells))))
-    rows = [p for name in studies if (p := root / f"studies/results/{name}.csv").exists()]
+    rows = rows_read(notebook, root)
     return {
         "its code": digest(*(c.source for c in cells)),
         "its outputs": outputs(notebook),

@@ -394,14 +394,14 @@ class Edition:
         return cells
 
     def helper(self):
-        """The cell that unpacks the helper, and the pictures that the chapter names."""
+        """The cell that unpacks the helper, the pictures that the chapter names, and the rows that it reads."""
         code = "\n".join(c.source for c in self.source.cells if c.cell_type == "code")
         course = sorted(p for p in (self.root / "chapters/course").glob("*.py") if p.stem.isidentifier())
         named = [p.name for p in guard.pictures(self.root / "imgs") if p.name in code]
         named += [p.name for name in named for p in assets["originals"](name, self.root / "imgs")]
         pictures = [self.root / "imgs" / name for name in sorted(set(named))]
         with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
-            for path in course + pictures:
+            for path in course + pictures + refresh.rows_read(self.source, self.root):
                 name = zipfile.ZipInfo(path.relative_to(self.root).as_posix())  # without a date
                 file.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
         data = base64.b85encode(stream.getvalue()).decode()

@@ -126,7 +126,8 @@ def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str |
     that lies at the smallest effect may move across it. It may not turn from "yes" into "reversed".
     """
     a, b = json.loads(stored), json.loads(now)
-    words = "words", "verdict", "firm", "judged"
+    moved = [x["judged"] for x in a["conditions"]] != [x["judged"] for x in b["conditions"]]
+    words = ("firm", "judged", *(("words", "verdict") if moved else ()))
     numbers = "mean", "low", "high"
     for x, y in *zip(a["conditions"], b["conditions"]), (a, b):
         where = f"claim {a['name']}" + (f", {x['condition']!r}" if "condition" in x else "")
@@ -150,6 +151,7 @@ COMPARE = {"record": compare_record, "image/png": compare_png, "text/html": comp
 def flatten(outputs) -> dict[str, list[str]]:
     """Outputs of a cell as {kind: [text, …]}; a kind is a MIME type, stdout, stderr, or an error's name or message."""
     flat = {}
+    claims = {f"claim_{out['metadata']['record']['name']}" for out in outputs if "record" in out.get("metadata", {})}
     for out in outputs:
         if out["output_type"] == "stream":  # may arrive in pieces
             flat[out["name"]] = [flat.get(out["name"], [""])[0] + out["text"]]
@@ -158,7 +160,7 @@ def flatten(outputs) -> dict[str, list[str]]:
             flat.setdefault("record", []).append(json.dumps(record))
             continue
         name = out.get("metadata", {}).get("scrapbook", {}).get("name", "")
-        for key, value in {} if name.startswith("claim_") else {**out, **out.get("data", {})}.items():
+        for key, value in {} if name in claims else {**out, **out.get("data", {})}.items():
             if key in ("ename", "evalue") or ("/" in key and key not in IGNORED):
                 flat.setdefault(key, []).append("".join(value) if isinstance(value, list) else str(value))
         if name:

@@ -45,8 +45,8 @@ def records(root: Path = ROOT) -> list[dict]:
 def complaints(root: Path = ROOT) -> list[str]:
     """What no ledger can be made of, one line each.
 
-    These are sources that nobody finds, claims of one name, claims whose chapter's text does not quote the verdict, and
-    verdicts that an author wrote by hand.
+    These are sources that nobody finds, claims of one name, claims whose chapter's text does not quote the verdict,
+    verdicts that an author wrote by hand, and outputs that say something else than the rule says of their numbers.
     """
     known = {*re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(root / "references.bib"), re.M), *NO_KEYS}
     found, names = [], Counter()
@@ -54,10 +54,24 @@ def complaints(root: Path = ROOT) -> list[str]:
         names[r["name"]] += 1
         found += [f"{r['chapter']}: claim {r['name']!r}: source {key!r} is not in references.bib"
                   for key in r["sources"] if key not in known]
+        if "folklore" in r["sources"] and len(r["sources"]) > 1:
+            found.append(f"{r['chapter']}: claim {r['name']!r}: \"folklore\" means that nobody is known to say it, "
+                         f"got {', '.join(r['sources'])}")
+    said = {}
     for chapter, notebook in chapters(root).items():
         text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
         found += [f"{chapter}: the text does not quote the verdict {{glue:text}}{quoted}"
                   for r in made(notebook) if (quoted := f"`claim_{r['name']}:s`") not in text]
+        for out in (out for cell in notebook["cells"] for out in cell.get("outputs", [])):
+            about, data = out.get("metadata", {}), {kind: "".join(v) for kind, v in out.get("data", {}).items()}
+            if r := about.get("record"):
+                said[f"claim_{r['name']}"] = repr(rule["words"](r["conditions"]))
+                wrong = data["text/plain"] != rule["told"](r | {"words": rule["words"](r["conditions"])})
+            else:
+                name = about.get("scrapbook", {}).get("name")
+                wrong = name in said and said[name] != "".join(data.values())
+            if wrong:
+                found.append(f"{chapter}: an output says another verdict than its numbers: {data}")
         found += [f"{chapter}: the verdict {word!r} is written by hand, wanted {{glue:text}}`claim_NAME:s`"
                   for word in re.findall(rf"\*\*({'|'.join(sorted(VERDICTS, key=len, reverse=True))})\b", text, re.I)]
     return found + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1]
@@ -148,10 +162,11 @@ def rates_table(rows: list[dict]) -> str:
 
 def examples(found: list[dict]) -> str:
     """One claim of each verdict, with what was measured, as a list in Markdown: the first of those that are firm."""
-    shown = {r["verdict"]: r for r in reversed(found) if r["firm"]}
-    return "\n".join(f"- “{r['sentence']}” **{word}**{r['words'].removeprefix(word)}\\\n"
-                     f"  {rule['in_words'](r['conditions'][0])}, {{doc}}`{r['chapter']}`"
-                     for word in VERDICTS if (r := shown.get(word)))
+    shown = {r["verdict"]: r for r in [*reversed(found), *(r for r in reversed(found) if r["firm"])]}
+    first = {word: next((m for m, c in zip(measured(r), r["conditions"]) if c["judged"] == "yes"), measured(r)[0])
+             for word, r in shown.items()}
+    return "\n".join(f"- “{r['sentence']}” **{word}**{r['words'].removeprefix(word)}\\\n  {first[word]}, "
+                     f"{{doc}}`{r['chapter']}`" for word in VERDICTS if (r := shown.get(word)))
 
 
 def choices(found: list[dict]) -> dict[str, dict[str, tuple[str, str]]]:

@@ -1,8 +1,6 @@
 """Numbers over seeds: how they are drawn, printed and kept for the prose."""
 import math
 import os
-import re
-import textwrap
 from collections.abc import Sequence
 
 import torch
@@ -120,9 +118,3 @@ def glue(name: str, value, **metadata) -> None:
     prefix = "application/papermill.record/"
     display({prefix + "text/plain": repr(value)}, raw=True,
             metadata={"scrapbook": {"name": name, "mime_prefix": prefix, **metadata}})
-
-
-def wrapped(text: str) -> str:
-    """The text in lines of at most 88 characters; no number leaves its sign, its unit, its "n =" or its "±"."""
-    kept = re.sub(r" (?=[±=<>≤≥×%]|dB\b|pixels?\b|updates\b)|(?<=[±=<>≤≥×]) ", "\0", text)
-    return textwrap.fill(kept, 88, break_long_words=False, break_on_hyphens=False).replace("\0", " ")

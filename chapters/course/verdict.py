@@ -1,6 +1,8 @@
 """A claim of the field, judged by numbers over seeds: intervals and one rule. The rule itself needs no torch."""
 import math
 import operator
+import re
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +10,7 @@ from scipy import stats
 
 FEWEST, LEVEL, FIRM = 5, 0.95, 0.99  # seeds; level of the intervals; the level at which a verdict is firm
 VERDICTS = "holds", "holds when", "no difference here", "false as told", "open here"
+AGAINST = "reversed", "not so"  # words on a condition that the sentence does not survive
 RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge}
 
 
@@ -42,18 +45,20 @@ def judge(low, high, smallest: float, relation: str):
     """What intervals (...) of "a minus b" say about "a > b", "a <= b" and so on: an array of words (...).
 
     yes: the whole interval is beyond the smallest effect on the sentence's side; for "=" inside it; for "<=" and ">="
-    not beyond it on the other side. reversed: beyond it where the sentence denies it. no difference: inside. Else open.
+    not beyond it on the other side. reversed: beyond it where the sentence denies it. no difference: inside. not so:
+    none of these, but short of it on the sentence's side. Else open.
     """
     above, below, inside = low > smallest, high < -smallest, (low > -smallest) & (high < smallest)
     yes, no = {">": (above, below), "<": (below, above), "=": (inside, above | below),
                "<=": (high < smallest, above), ">=": (low > -smallest, below)}[relation]
-    return np.select([yes, no, inside], ["yes", "reversed", "no difference"], "open")
+    short = {">": high <= smallest, "<": low >= -smallest}.get(relation, np.zeros_like(yes))
+    return np.select([yes, no, inside, short], ["yes", "reversed", "no difference", "not so"], "open")
 
 
 def verdict(judged):
     """The verdict on a claim from the words on its conditions (..., conditions): an array of VERDICTS (...)."""
     judged = np.asarray(judged)
-    yes, no, same = (judged == word for word in ("yes", "reversed", "no difference"))
+    yes, same, no = judged == "yes", judged == "no difference", np.isin(judged, AGAINST)
     return np.select([yes.all(-1), yes.any(-1), same.all(-1), (no | same).all(-1)], VERDICTS[:4], VERDICTS[4])
 
 
@@ -111,6 +116,17 @@ def in_words(c: dict) -> str:
     return f"{'ratio' if ratio else 'difference'} {mean} [{low}, {high}]{unit and ' ' + unit}, n = {c['n']}"
 
 
+def words(conditions: list[dict]) -> str:
+    """The verdict on a claim from its conditions' records: which say yes, which are open, how many are against it."""
+    judged = [c["judged"] for c in conditions]
+    said = str(verdict(judged))
+    yes, still = ("; ".join(c["condition"] for c in conditions if c["judged"] == word) for word in ("yes", "open"))
+    against = sum(word in AGAINST for word in judged)
+    rest = [f"open: {still}"] if still and yes else []
+    rest += [f"against it: {against} of {len(judged)}"] if against and said != "false as told" else []
+    return said + (f": {yes}" if said == "holds when" else "") + (f" ({'; '.join(rest)})" if rest else "")
+
+
 def record(name: str, sentence: str, source: str, conditions: dict, effect: str, scale: str = "") -> dict:
     """All that a claim rests on, and its verdict, ready for JSON; arguments and errors as for `claim`."""
     try:
@@ -119,12 +135,24 @@ def record(name: str, sentence: str, source: str, conditions: dict, effect: str,
         raise ValueError(f"claim {name!r}: {e}") from None
     if not found:
         raise ValueError(f"claim {name!r}: got no conditions, wanted one or more")
-    said, firm = (str(verdict([c[key] for c in found])) for key in ("judged", "firm"))
-    named = {word: "; ".join(c["condition"] for c in found if c["judged"] == word) for word in ("yes", "open")}
-    # What is only open is no exception, and says so.
-    when = f": {named['yes']}" + (f" (open: {named['open']})" if named["open"] else "") if said == "holds when" else ""
-    return {"name": name, "sentence": sentence, "sources": [key.strip() for key in source.split(",")], "verdict": said,
-            "words": said + when, "firm": said == firm, "scale": scale, "conditions": found}
+    return {"name": name, "sentence": sentence, "sources": [key.strip() for key in source.split(",")],
+            "verdict": str(verdict([c["judged"] for c in found])), "words": words(found),
+            "firm": all(c["judged"] == c["firm"] for c in found), "scale": scale, "conditions": found}
+
+
+def wrapped(text: str) -> str:
+    """The text in lines of at most 88 characters; no number leaves its sign, its unit, its "n =" or its "±"."""
+    kept = re.sub(r" (?=[±=<>≤≥×%]|dB\b|pixels?\b|updates\b)|(?<=[±=<>≤≥×]) ", "\0", text)
+    return textwrap.fill(kept, 88, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
+
+
+def told(record: dict) -> str:
+    """What a claim prints."""
+    said, scale = record["words"], record["scale"]
+    because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in record["conditions"]]
+    lines = [f"Claim. {record['sentence']} [{', '.join(record['sources'])}]", f"Verdict. {said[0].upper()}{said[1:]}",
+             f"Because.{scale and f' Tried: {scale}.'}", *because]
+    return "\n".join(map(wrapped, lines))
 
 
 def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: str, scale: str = "") -> None:
@@ -144,10 +172,7 @@ def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: st
     """
     from IPython.display import display  # here: tools read the rule without torch
 
-    from .numbers import glue, wrapped
+    from .numbers import glue
     found = record(name, sentence, source, conditions, effect, scale)
-    because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in found["conditions"]]
-    lines = [f"Claim. {sentence} [{source}]", f"Verdict. {found['words'][0].upper()}{found['words'][1:]}",
-             f"Because.{scale and f' Tried: {scale}.'}", *because]
-    display({"text/plain": "\n".join(map(wrapped, lines))}, raw=True, metadata={"record": found})
+    display({"text/plain": told(found)}, raw=True, metadata={"record": found})
     glue(f"claim_{name}", found["words"])

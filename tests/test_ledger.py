@@ -64,7 +64,7 @@ def stored(name):
     record = ledger.rule["record"](name, f"Sentence {name}.", source, conditions, effect,
                                    "" if name == "f" else "64 pixels")
     prefix = "application/papermill.record/"
-    return [new_output("display_data", {"text/plain": record["words"]}, metadata={"record": record}),
+    return [new_output("display_data", {"text/plain": ledger.rule["told"](record)}, metadata={"record": record}),
             new_output("display_data", {f"{prefix}text/plain": repr(record["words"])},
                        metadata={"scrapbook": {"name": f"claim_{name}", "mime_prefix": prefix}})]
 
@@ -105,11 +105,23 @@ def test_unknown_sources_and_equal_names_are_red(book):
 @pytest.mark.parametrize(("old", "new", "said"), [
     ("`claim_d:s`", "", "two: the text does not quote the verdict {glue:text}`claim_d:s`"),
     ("# two", "# two: it **holds when** told", "two: the verdict 'holds when' is written by hand"),
+    ("# two", "# two **Verdict:** it holds.", "two: wanted a quoted verdict behind **Verdict:**, got ' it holds."),
+    ("# two", "# two {glue:text}`claim_x:s`", "two: the text quotes claim_x, which nothing in the chapter claims"),
+    ("Verdict. Open here", "Verdict. Holds", "two: an output says another verdict than its numbers"),
+    ("'no difference here'", "'holds'", "two: an output says another verdict than its numbers"),
 ])
 def test_a_verdict_that_is_not_quoted_or_written_by_hand_is_red(book, old, new, said):
     nb = book / "chapters/two.ipynb"
     nb.write_text(nb.read_text().replace(old, new))
     assert [line for line in ledger.complaints(book) if line.startswith(said)] == ledger.complaints(book) != []
+
+
+def test_folklore_beside_a_source_is_red(book):
+    nb = book / "chapters/two.ipynb"
+    notebook = json.loads(nb.read_text())
+    notebook["cells"][1]["outputs"][0]["metadata"]["record"]["sources"].append("folklore")
+    nb.write_text(json.dumps(notebook))
+    assert any(line.startswith("two: claim 'd': \"folklore\" means") for line in ledger.complaints(book))
 
 
 def test_downloads(book):
@@ -138,7 +150,7 @@ def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book,
     assert [row.select_one("span[class]:empty")["class"] for row in rows] == [
         [claim[3].replace(" ", "-")] for claim in CLAIMS.values()]
     assert [cell.text for cell in rows[1].select("td")][:2] == [
-        "Sentence b. (He [He16], lecture)", "holds when: blur (open: wide)"]
+        "Sentence b. (He [He16], lecture)", "holds when: blur (open: wide; against it: 1 of 3)"]
     assert "a|b: reversed, ratio 1.999 [1.913, 2.089], n = 5" in rows[1].text
     assert rows[1].select_one('[href="one.html"]') and rows[5].select_one('[href="two.html"]')
     assert len(soup.select(".ledger input")) == 1 + 5 + 1 + 2 and "ledger.css" in str(soup.head)

@@ -52,8 +52,8 @@ def test_words_follow_from_the_smallest_effect(effect):
     half = 0.5 * d * math.sqrt(SEEDS) / stats.t.ppf(0.975, SEEDS - 1)  # the sd of an interval of ± d / 2
     b = np.linspace(1, 3, SEEDS)
     for at, words in [(1.6, "yes reversed reversed reversed yes"), (-1.6, "reversed yes reversed yes reversed"),
-                      (0.4, "no_difference no_difference yes yes yes"), (1.0, "open open open open yes"),
-                      (-0.6, "open open open yes open")]:
+                      (0.4, "no_difference no_difference yes yes yes"), (1.0, "open not_so open open yes"),
+                      (-0.6, "not_so open open yes open")]:
         a = b * np.exp(drawn(at * d, half)) if ratio else b + drawn(at * d, half)
         said = [judged(a, relation, b, effect) for relation in (">", "<", "=", "<=", ">=")]
         assert [word.replace(" ", "_") for word in said] == words.split()
@@ -78,9 +78,21 @@ def test_ratio_is_geometric_and_said_as_a_ratio():
     ("yes yes", "holds"), ("yes open", "holds when"), ("yes reversed", "holds when"),
     ("yes no_difference", "holds when"), ("reversed reversed", "false as told"),
     ("reversed no_difference", "false as told"), ("reversed open", "open here"),
+    ("not_so not_so", "false as told"), ("not_so no_difference", "false as told"), ("not_so open", "open here"),
+    ("not_so yes", "holds when"),
     ("no_difference no_difference", "no difference here"), ("no_difference open", "open here"), ("open", "open here")])
 def test_verdict_of_a_claim(words, said):
     assert verdict.verdict([word.replace("_", " ") for word in words.split()]) == said
+
+
+@pytest.mark.parametrize(("judged", "said"), [
+    ("yes yes", "holds"), ("yes open reversed", "holds when: 0 (open: 1; against it: 1 of 3)"),
+    ("reversed yes yes not_so", "holds when: 1; 2 (against it: 2 of 4)"), ("yes no_difference", "holds when: 0"),
+    ("open not_so open", "open here (against it: 1 of 3)"), ("open", "open here"),
+    ("reversed not_so", "false as told")])
+def test_the_words_name_what_says_yes_and_count_what_is_against_it(judged, said):
+    conditions = [{"condition": str(i), "judged": w.replace("_", " ")} for i, w in enumerate(judged.split())]
+    assert verdict.words(conditions) == said
 
 
 def test_exact_is_judged_as_equality():
@@ -174,7 +186,7 @@ def test_the_rule_is_seldom_wrong(simulated):
         if effect <= 1:  # nothing that matters: a "yes" in at most 2.5 % of the conditions
             assert row["holds"] + row["holds when"] < 0.03 * conditions
         if effect >= 1:
-            assert row["false as told"] < 0.001 and row["no difference here"] < 0.03
+            assert row["false as told"] < (0.001 if effect > 1 else 0.03) and row["no difference here"] < 0.03
 
 
 def test_rates_are_the_same_each_time_and_fit_a_table(simulated):

@@ -62,6 +62,11 @@ def complaints(root: Path = ROOT) -> list[str]:
         text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
         found += [f"{chapter}: the text does not quote the verdict {{glue:text}}{quoted}"
                   for r in made(notebook) if (quoted := f"`claim_{r['name']}:s`") not in text]
+        there = {r["name"] for r in made(notebook)}
+        found += [f"{chapter}: the text quotes claim_{name}, which nothing in the chapter claims"
+                  for name in sorted(set(re.findall(r"`claim_(\w+):s`", text)) - there)]
+        found += [f"{chapter}: wanted a quoted verdict behind **Verdict:**, got {rest!r}"
+                  for rest in re.findall(r"\*\*Verdict[:.]\*\*(.{0,30})", text) if "{glue:text}`claim_" not in rest]
         for out in (out for cell in notebook["cells"] for out in cell.get("outputs", [])):
             about, data = out.get("metadata", {}), {kind: "".join(v) for kind, v in out.get("data", {}).items()}
             if r := about.get("record"):

@@ -122,8 +122,8 @@ def compare_pictures(a: Image.Image, b: Image.Image, tolerance: Tolerance = EXAC
 def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
     """None if the records of two claims agree, else one line; how far a number may move follows from its interval.
 
-    Where a training decides the numbers, a word of the verdict may become "open", or come from there: an interval's end
-    that lies at the smallest effect may move across it. It may not turn from "yes" into "reversed".
+    Where a training decides the numbers, an interval's end that lies at the smallest effect may move across it: a word
+    may become "open", or come from there, and from "not so" its neighbours. "Yes" never turns into a kind of no.
     """
     a, b = json.loads(stored), json.loads(now)
     moved = [x["judged"] for x in a["conditions"]] != [x["judged"] for x in b["conditions"]]
@@ -139,7 +139,8 @@ def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str |
                 width = x["high"] - x["low"]
                 same = abs(old - new) <= max(ATOL, tolerance.rtol * max(abs(old), width), tolerance.sds * width / 2)
             else:
-                same = old == new or tolerance != EXACT and key in words and (key != "judged" or "open" in (old, new))
+                same = old == new or tolerance != EXACT and key in words and (
+                    key != "judged" or "open" in (old, new) or "not so" in (old, new) and "yes" not in (old, new))
             if not same:
                 return f"{where}: {key} {old!r} became {new!r}"
     return None

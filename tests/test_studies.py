@@ -321,6 +321,44 @@ def test_a_killed_worker_has_its_rows_tried_again(book):
     assert len(lines(book, " ".join(row) + " ")) == 2  # begun by the one that was killed, and by another
 
 
+LOST = """
+import os, signal, sys, time
+from pathlib import Path
+from threading import Timer
+from studies.engine.work import cluster, outcomes
+
+go = Path(sys.argv[1])
+
+
+def job(name, arguments, code):
+    while arguments["waits"] and not go.exists():
+        time.sleep(0.1)
+    return [arguments]
+
+
+if __name__ == "__main__":
+    with cluster("", 2) as client:
+        batches = outcomes(client, [("x", {"waits": i > 0, "i": i}, "") for i in range(6)], job)
+        found = next(batches)
+        go.touch()
+        while any(one.status != "finished" for one in client.futures.values()):
+            time.sleep(0.1)
+        go.unlink()
+        os.kill(client.run(os.getpid).popitem()[1], signal.SIGKILL)  # a worker that holds what it has found
+        while all(one.status == "finished" for one in client.futures.values()):
+            time.sleep(0.1)
+        Timer(1, go.touch).start()
+        print(sorted(rows[0]["i"] for _, rows, _ in sum(batches, found)))
+"""
+
+
+def test_what_a_killed_worker_had_found_is_computed_again(tmp_path):
+    (tmp_path / "lost.py").write_text(LOST)
+    done = subprocess.run([sys.executable, tmp_path / "lost.py", tmp_path / "go"], capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120)
+    assert done.stdout == "[0, 1, 2, 3, 4, 5]\n", done.stderr
+
+
 def test_a_killed_run_loses_no_row_and_the_next_goes_on_but_never_beside_it(book):
     write(book, "slow", SLOW)
     process = start(book, "run", "--workers", "2")

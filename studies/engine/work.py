@@ -149,6 +149,9 @@ def outcomes(client: Client, jobs: list[tuple], function=work):
                 found.append((job, None, "".join(raised).rstrip()))
             elif future in rows:
                 found.append((job, rows[future], ""))
+            elif client.status == "running" and future.status != "cancelled":  # its worker died with what it had found
+                futures[future] = job
+                ready.add(future)
             else:
                 raise StudyError("SCHEDULER: the connection is gone; finished rows are kept, and the next call goes on")
         yield found

@@ -102,8 +102,8 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
     return figure, alt, caption + (f" Shown: {', '.join(only)}." if only else "")
 
 
-def section(path: Path, root: Path) -> str:
-    """One study in MyST Markdown; its figure goes to root/_build/studies."""
+def section(path: Path, root: Path, claims: list[dict]) -> str:
+    """One study in MyST Markdown, with those of the book's claims that name it; its figure goes to _build/studies."""
     doc, arguments, chosen = told(path)
     rows = columns_of(path.stem, folder=root / "studies/results")
     (root / "_build/studies").mkdir(parents=True, exist_ok=True)
@@ -111,11 +111,11 @@ def section(path: Path, root: Path) -> str:
     figure.savefig(root / f"_build/studies/{path.stem}.png", metadata={"Software": None, "pictures": ""})
     question, _, more = doc.partition("\n\n")
     count, hours = len(rows["seed"]), sum(rows["seconds"]) / 3600
-    values = {name: ", ".join(map(str, different(rows[name]))) for name in arguments}
-    grid = "\n".join(f"| {name.replace('_', ' ')} | {some} |" for name, some in values.items())
+    grid = ledger.table("argument | values", [[name.replace("_", " "), ", ".join(map(str, different(rows[name])))]
+                                              for name in arguments])
     cost = f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.1f} core-minutes"
-    claims = "\n".join(f"- “{r['sentence']}” **{r['verdict']}** ({{doc}}`{r['chapter']}`)" for r in ledger.records(root)
-                       if re.search(rf"\bstudy {path.stem}\b", r["scale"]))
+    resting = "\n".join(f"- “{r['sentence']}” **{r['verdict']}** ({{doc}}`{r['chapter']}`)" for r in claims
+                        if re.search(rf"\bstudy {path.stem}\b", r["scale"]))
     name = " ".join({"cnn": "CNN", "unet": "UNet", "mri": "MRI"}.get(x, x) for x in path.stem.split("_"))
     return f"""(study-{path.stem})=
 ## {name[0].upper() + name[1:]}
@@ -129,8 +129,6 @@ def section(path: Path, root: Path) -> str:
 {caption}
 :::
 
-| argument | values |
-|---|---|
 {grid}
 
 {count} rows of {len(set(rows['seed']))} seeds, {cost}.
@@ -138,7 +136,7 @@ Repeat them by `make studies STUDIES={path.stem} FORCE=1`, or see what other see
 `make studies STUDIES={path.stem} SEEDS=1000-1004 STORE=`.
 
 The rows: {{download}}`{path.stem}.csv <../studies/results/{path.stem}.csv>`.
-""" + (f"\nClaims that rest on it, with their verdicts:\n\n{claims}\n" if claims else "")
+""" + (f"\nClaims that rest on it, with their verdicts:\n\n{resting}\n" if resting else "")
 
 
 def speed(root: Path) -> str:
@@ -157,7 +155,8 @@ def fill(text: str, root: Path = ROOT) -> str:
     """The page, with what its two lines stand for."""
     stored = [p for p in sorted((root / "studies").glob("*.py")) if p.stem.isidentifier()
               and (root / f"studies/results/{p.stem}.csv").exists()]
-    sections = "\n".join(section(path, root) for path in stored) if "<!-- studies -->" in text else ""
+    claims = ledger.records(root) if "<!-- studies -->" in text else []
+    sections = "\n".join(section(path, root, claims) for path in stored) if "<!-- studies -->" in text else ""
     return text.replace("<!-- studies -->", sections).replace("<!-- speed -->", speed(root))
 
 

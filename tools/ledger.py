@@ -12,6 +12,7 @@ import re
 import runpy
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,14 @@ COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "firm", "scale"
            "smallest", "unit", "mean", "low", "high", "n", "true", "judged")
 
 
+def outputs(notebook: dict) -> list[dict]:
+    """All outputs of a notebook."""
+    return [out for cell in notebook["cells"] for out in cell.get("outputs", [])]
+
+
 def made(notebook: dict) -> list[dict]:
     """The records in the outputs of a notebook."""
-    about = [out.get("metadata", {}) for cell in notebook["cells"] for out in cell.get("outputs", [])]
+    about = (out.get("metadata", {}) for out in outputs(notebook))
     return [a["record"] for a in about if "record" in a]
 
 
@@ -42,6 +48,33 @@ def records(root: Path = ROOT) -> list[dict]:
     return [{"chapter": name, **r} for name, notebook in chapters(root).items() for r in made(notebook)]
 
 
+def wrong(notebook: dict, known: set[str]) -> Iterator[str]:
+    """What is wrong with the claims of a chapter, one line each; `known` are the sources that there are."""
+    claims = {f"claim_{r['name']}": r for r in made(notebook)}
+    text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+    for name, r in claims.items():
+        yield from (f"claim {r['name']!r}: source {key!r} is not in references.bib"
+                    for key in r["sources"] if key not in known)
+        if "folklore" in r["sources"] and len(r["sources"]) > 1:
+            yield (f"claim {r['name']!r}: \"folklore\" means that nobody is known to say it, "
+                   f"got {', '.join(r['sources'])}")
+        if f"`{name}:s`" not in text:
+            yield f"the text does not quote the verdict {{glue:text}}`{name}:s`"
+    for name in sorted(set(re.findall(r"`(claim_\w+):s`", text)) - set(claims)):
+        yield f"the text quotes {name}, which nothing in the chapter claims"
+    for rest in re.findall(r"\*\*Verdict[:.]\*\*(.{0,30})", text):
+        if "{glue:text}`claim_" not in rest:
+            yield f"wanted a quoted verdict behind **Verdict:**, got {rest!r}"
+    for word in re.findall(rf"\*\*({'|'.join(sorted(VERDICTS, key=len, reverse=True))})\b", text, re.I):
+        yield f"the verdict {word!r} is written by hand, wanted {{glue:text}}`claim_NAME:s`"
+    for out in outputs(notebook):
+        about = out.get("metadata", {})
+        if r := about.get("record") or claims.get(about.get("scrapbook", {}).get("name")):
+            words, said = rule["words"](r["conditions"]), "".join(map("".join, out["data"].values()))
+            if said != (rule["told"](r | {"words": words}) if "record" in about else repr(words)):
+                yield f"an output says another verdict than its numbers: {said}"
+
+
 def complaints(root: Path = ROOT) -> list[str]:
     """What no ledger can be made of, one line each.
 
@@ -49,37 +82,10 @@ def complaints(root: Path = ROOT) -> list[str]:
     verdicts that an author wrote by hand, and outputs that say something else than the rule says of their numbers.
     """
     known = {*re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(root / "references.bib"), re.M), *NO_KEYS}
-    found, names = [], Counter()
-    for r in records(root):
-        names[r["name"]] += 1
-        found += [f"{r['chapter']}: claim {r['name']!r}: source {key!r} is not in references.bib"
-                  for key in r["sources"] if key not in known]
-        if "folklore" in r["sources"] and len(r["sources"]) > 1:
-            found.append(f"{r['chapter']}: claim {r['name']!r}: \"folklore\" means that nobody is known to say it, "
-                         f"got {', '.join(r['sources'])}")
-    said = {}
-    for chapter, notebook in chapters(root).items():
-        text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
-        found += [f"{chapter}: the text does not quote the verdict {{glue:text}}{quoted}"
-                  for r in made(notebook) if (quoted := f"`claim_{r['name']}:s`") not in text]
-        there = {r["name"] for r in made(notebook)}
-        found += [f"{chapter}: the text quotes claim_{name}, which nothing in the chapter claims"
-                  for name in sorted(set(re.findall(r"`claim_(\w+):s`", text)) - there)]
-        found += [f"{chapter}: wanted a quoted verdict behind **Verdict:**, got {rest!r}"
-                  for rest in re.findall(r"\*\*Verdict[:.]\*\*(.{0,30})", text) if "{glue:text}`claim_" not in rest]
-        for out in (out for cell in notebook["cells"] for out in cell.get("outputs", [])):
-            about, data = out.get("metadata", {}), {kind: "".join(v) for kind, v in out.get("data", {}).items()}
-            if r := about.get("record"):
-                said[f"claim_{r['name']}"] = repr(rule["words"](r["conditions"]))
-                wrong = data["text/plain"] != rule["told"](r | {"words": rule["words"](r["conditions"])})
-            else:
-                name = about.get("scrapbook", {}).get("name")
-                wrong = name in said and said[name] != "".join(data.values())
-            if wrong:
-                found.append(f"{chapter}: an output says another verdict than its numbers: {data}")
-        found += [f"{chapter}: the verdict {word!r} is written by hand, wanted {{glue:text}}`claim_NAME:s`"
-                  for word in re.findall(rf"\*\*({'|'.join(sorted(VERDICTS, key=len, reverse=True))})\b", text, re.I)]
-    return found + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1]
+    stored = chapters(root)
+    names = Counter(r["name"] for notebook in stored.values() for r in made(notebook))
+    return ([f"{chapter}: {said}" for chapter, notebook in stored.items() for said in wrong(notebook, known)]
+            + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1])
 
 
 def said_by(sources: list[str]) -> str:
@@ -95,7 +101,7 @@ def measured(record: dict) -> list[str]:
 
 def line(cells: list) -> str:
     """A row of a table in Markdown."""
-    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+    return " | ".join(["", *(str(cell).replace("|", r"\|") for cell in cells), ""]).strip()
 
 
 def table(head: str, rows: list[list]) -> str:

@@ -98,13 +98,12 @@ def table(rows: dict[str, dict], *, title: str = "", extremes: bool = False) -> 
         print("  ".join([first, *rest]).rstrip())
 
 
-def glue(name: str, value, **metadata) -> None:
+def glue(name: str, value) -> None:
     """Store a number or word in the notebook under a name, for the prose: {glue:text}`name:.3f`.
 
     Parameters
     ----------
     value : int, float, str or a tensor of one element
-    metadata                     further words to keep beside the name
 
     Raises
     ------
@@ -117,4 +116,4 @@ def glue(name: str, value, **metadata) -> None:
         raise ValueError(f"glue {name!r}: got {value}, wanted a finite number")
     prefix = "application/papermill.record/"
     display({prefix + "text/plain": repr(value)}, raw=True,
-            metadata={"scrapbook": {"name": name, "mime_prefix": prefix, **metadata}})
+            metadata={"scrapbook": {"name": name, "mime_prefix": prefix}})

@@ -1,5 +1,6 @@
 """The rows of a study, as `make studies` stored them in studies/results. Without torch, because the engine asks too."""
 import csv
+from functools import lru_cache
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[2] / "studies/results"
@@ -14,6 +15,14 @@ def value(text: str):
         except (ValueError, KeyError):
             continue
     return text
+
+
+@lru_cache(maxsize=8)
+def lines(path: Path, changed: int) -> tuple[list[str], list[list]]:
+    """The columns' names and the rows of a CSV file; `changed`, its time, makes a new version be read anew."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header, *found = csv.reader(file)
+    return header, [list(map(value, line)) for line in found]
 
 
 def rows(name: str, *, folder: Path = RESULTS, **where) -> dict[str, list]:
@@ -34,14 +43,12 @@ def rows(name: str, *, folder: Path = RESULTS, **where) -> dict[str, list]:
     if not path.exists():
         there = ", ".join(sorted(p.stem for p in folder.glob("*.csv") if "." not in p.stem)) or "none"
         raise FileNotFoundError(f"study {name!r}: no rows stored; wanted one of those that have some: {there}")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
-        header, found = next(lines), [list(map(value, line)) for line in lines]
+    header, found = lines(path, path.stat().st_mtime_ns)
     for column, wanted in where.items():
         if column not in header:
             raise ValueError(f"{column}: no column of study {name!r}, wanted one of {', '.join(header)}")
-        there = sorted({str(row[header.index(column)]) for row in found})
-        found = [row for row in found if row[header.index(column)] == wanted]
+        before, found = found, [row for row in found if row[header.index(column)] == wanted]
         if not found:
-            raise ValueError(f"{column}: got {wanted!r}, wanted a value in the rows of {name!r}: {', '.join(there)}")
+            there = ", ".join(sorted({str(row[header.index(column)]) for row in before}))
+            raise ValueError(f"{column}: got {wanted!r}, wanted a value in the rows of {name!r}: {there}")
     return {column: [row[i] for row in found] for i, column in enumerate(header)}

@@ -25,7 +25,7 @@ class Effect(NamedTuple):
 EFFECTS = {
     "rmse": Effect("errors, as RMSE, MAE or a distance to the truth", 0.02, ratio=True),
     "ratio": Effect("other positive quantities, as steepness, energy or width", 0.05, ratio=True),
-    "factor": Effect("what spans orders of magnitude, as gradients, times and counts", 1.0, ratio=True),
+    "factor": Effect("what spans orders of magnitude, as gradients and times", 1.0, ratio=True),
     "psnr": Effect("PSNR", 0.2, ratio=False, unit="dB"),
     "ssim": Effect("SSIM", 0.005, ratio=False),
     "share": Effect("parts of a whole, and grey values of images in [0, 1]", 0.02, ratio=False),

@@ -17,6 +17,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+import notebooks
 import refresh
 from conftest import TAGS, compare_html, compare_png, compare_text, differences
 from course import verdict
@@ -202,7 +203,7 @@ def executed_book(tmp_path_factory):
     root = tmp_path_factory.mktemp("book")
     for folder in ("chapters", "imgs", "tools"):
         (root / folder).mkdir()
-    for name in ("refresh.py", "guard.py"):
+    for name in ("refresh.py", "guard.py", "notebooks.py"):
         shutil.copy(ROOT / "tools" / name, root / "tools")
     (root / "_toc.yml").write_text(
         "root: chapters/intro\nparts:\n- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
@@ -326,7 +327,7 @@ def test_what_outputs_depend_on_makes_all_chapters_stale(book, file, text, reaso
 
 def test_changed_code_makes_one_chapter_stale_and_prose_none(book):
     path = book / "chapters/other.ipynb"
-    notebook = nbformat.read(path, 4)
+    notebook = notebooks.read(path)
     notebook.cells.append(nbformat.v4.new_markdown_cell("prose", id="m"))
     nbformat.write(notebook, path)
     assert call(book).stdout == "0 of 2 chapters to execute\n"
@@ -443,12 +444,12 @@ def test_file_that_is_no_notebook_is_one_clear_error(book):
 
 
 def test_stored_chapters_are_fresh():
-    assert [(path.stem, why) for path in refresh.chapters() if (why := refresh.stale(path))] == []
+    assert [(path.stem, why) for path in notebooks.chapters() if (why := refresh.stale(path))] == []
 
 
 def test_stored_chapters_are_json_as_refresh_writes_it():
-    for path in refresh.chapters():
-        notebook = nbformat.read(path, 4)
+    for path in notebooks.chapters():
+        notebook = notebooks.read(path)
         assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n", path.name
-        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-        assert metadata == refresh.CLEAN_METADATA | {"fingerprint": metadata["fingerprint"]}, path.name
+        metadata = notebook.metadata
+        assert metadata == notebooks.CLEAN_METADATA | {"fingerprint": metadata["fingerprint"]}, path.name

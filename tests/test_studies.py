@@ -1,6 +1,5 @@
 """Rows of studies are stored once and never lost, whatever is killed; only what they depend on makes them stale."""
 import csv
-import json
 import os
 import re
 import shutil
@@ -11,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from studies.engine import check, code, grid
 from studies.engine.__main__ import choose, seeds_of, whole
@@ -597,8 +598,6 @@ def test_rows_as_columns(book):
 
 
 def test_a_chapter_that_reads_rows_is_stale_when_they_change(book, table):
-    from nbformat.v4 import new_code_cell, new_notebook
-
     import refresh
     (book / "imgs").mkdir()
     (book / "requirements.txt").touch()
@@ -618,8 +617,8 @@ def test_the_page_shows_every_study_that_has_rows(tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     record = {"name": "a", "sentence": "It gains.", "verdict": "holds", "scale": "study cnn_updates, 48 pixels"}
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/page\n")
-    cell = {"outputs": [{"metadata": {"record": record}}]}
-    (tmp_path / "chapters/page.ipynb").write_text(json.dumps({"cells": [cell]}))
+    cell = new_code_cell(outputs=[new_output("display_data", metadata={"record": record})])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "chapters/page.ipynb")
     text = evidence.fill((ROOT / "chapters/studies.md").read_text(encoding="utf-8"), tmp_path)
     names = [p.stem for p in (ROOT / "studies/results").glob("*.csv") if "." not in p.stem]
     assert names and "<!--" not in text

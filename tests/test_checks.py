@@ -196,23 +196,26 @@ def test_a_claim_may_move_as_far_as_its_interval_says(stored, now, tag, said):
 
 # Refresh
 
+COURSE = 'FACTOR = 2\nUNUSED = 1\n\n\ndef f():\n    """What f does."""\n'
+
+
 @pytest.fixture(scope="module")
 def executed_book(tmp_path_factory):
     """A book of two chapters, `good` and `other`, in a repository of its own, with stored outputs."""
     root = tmp_path_factory.mktemp("book")
-    for folder in ("chapters", "imgs", "tools"):
+    for folder in ("chapters", "imgs"):
         (root / folder).mkdir()
-    for name in ("refresh.py", "guard.py", "notebooks.py"):
-        shutil.copy(ROOT / "tools" / name, root / "tools")
+    shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "_toc.yml").write_text(
         "root: chapters/intro\nparts:\n- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
     (root / "chapters/course").mkdir()
     shutil.copy(ROOT / "chapters/course/assets.py", root / "chapters/course")
-    (root / "chapters/course/__init__.py").write_text("FACTOR = 2\n")
+    (root / "chapters/course/__init__.py").write_text(COURSE)
     (root / "requirements.txt").write_text("torch==0\n")
-    Image.new("L", (4, 4)).save(root / "imgs/a.png")
+    for name in ("a.png", "b.png"):
+        Image.new("L", (4, 4)).save(root / "imgs" / name)
     write(root, "good", "import course", "print('product', 21 * course.FACTOR)")
-    write(root, "other", "print('words')")
+    write(root, "other", "print('words on', 'a.png')")
     done = call(root)
     assert done.returncode == 0, done.stderr
     (root / ".gitignore").write_text("__pycache__/\nstarted\n")
@@ -311,23 +314,37 @@ def test_foreign_notebooks_are_no_tests(book, foreign):
     assert set(re.findall(r"^(.+)::", done.stdout, re.M)) == {"chapters/good.ipynb", "chapters/other.ipynb"}
 
 
-@pytest.mark.parametrize(("file", "text", "reason"), [
-    ("chapters/course/__init__.py", "FACTOR = 3\n", "course"),
-    ("requirements.txt", "torch==1\n", "requirements.txt"),
-    ("imgs/a.png", None, "the pictures"),
+@pytest.mark.parametrize(("file", "text", "reason", "chapters"), [
+    ("chapters/course/__init__.py", COURSE.replace("FACTOR = 2", "FACTOR = 3"), "course", {"good"}),
+    ("chapters/course/__init__.py", COURSE.replace("UNUSED = 1", "UNUSED = 3"), "", set()),
+    ("chapters/course/__init__.py", COURSE.replace("What f does.", "What f did.  ") + "# a comment\n", "", set()),
+    ("chapters/course/__init__.py", COURSE + "print()\n", "course", {"good"}),
+    ("requirements.txt", "torch==1\n", "requirements.txt", {"good", "other"}),
+    ("imgs/a.png", None, "its pictures", {"other"}),
+    ("imgs/b.png", None, "", set()),
 ])
-def test_what_outputs_depend_on_makes_all_chapters_stale(book, file, text, reason):
+def test_a_chapter_is_stale_by_what_its_outputs_depend_on(book, file, text, reason, chapters):
     (book / file).write_text(text) if text else Image.new("L", (4, 4), 9).save(book / file)
     said = call(book).stdout
-    assert re.search(rf"^chapter 1 of 2: \w+: [\d.]+ s, because of {reason}$", said, re.M), said
-    assert ("product 63" in (book / "chapters/good.ipynb").read_text()) == (reason == "course")
+    assert set(re.findall(rf"^chapter . of .: (\w+): [\d.]+ s, because of {reason}$", said, re.M)) == chapters, said
+    assert ("product 63" in (book / "chapters/good.ipynb").read_text()) == ("FACTOR = 3" in (text or ""))
     assert call(book).stdout == "0 of 2 chapters to execute\n"
 
 
-def test_changed_code_makes_one_chapter_stale_and_prose_none(book):
+def test_a_picture_that_is_loaded_by_no_name_in_the_code_may_be_any():
+    def read(code):
+        return [p.name for p in refresh.pictures_read(new_notebook(cells=[new_code_cell(code)]))]
+
+    assert read('x = course.load_grey("ct_small.png", 8)') == ["ct_small.png"]
+    assert "ct_small.png" in (every := read("x = course.load_grey(name, 8)")) and len(every) > 3
+    assert read("x = 1") == []
+
+
+def test_changed_code_makes_one_chapter_stale_and_prose_and_comments_none(book):
     path = book / "chapters/other.ipynb"
     notebook = notebooks.read(path)
     notebook.cells.append(nbformat.v4.new_markdown_cell("prose", id="m"))
+    notebook.cells[0].source += "  # why"
     nbformat.write(notebook, path)
     assert call(book).stdout == "0 of 2 chapters to execute\n"
     notebook.cells[0].source = "print('other words')"
@@ -451,4 +468,5 @@ def test_stored_chapters_are_json_as_refresh_writes_it():
         notebook = notebooks.read(path)
         assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n", path.name
         metadata = notebook.metadata
-        assert metadata == notebooks.CLEAN_METADATA | {"fingerprint": metadata["fingerprint"]}, path.name
+        own = {key: metadata[key] for key in ("book", "fingerprint") if key in metadata}
+        assert metadata == notebooks.CLEAN_METADATA | own, path.name

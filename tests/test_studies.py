@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from studies.engine import check, code, grid
+import reach
+from studies.engine import check, grid
 from studies.engine.__main__ import choose, seeds_of, whole
 from studies.engine.rows import Rows, Study, StudyError, digest, flat, load
 
@@ -42,7 +43,8 @@ def run(*, size, seed):
 def book(tmp_path):
     """A book with a small `course` and no study; `write` adds one."""
     root = tmp_path / "my book"
-    shutil.copytree(ROOT / "studies/engine", root / "studies/engine", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("studies/engine", "tools"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "chapters/course").mkdir(parents=True)
     for name, text in COURSE.items():
         (root / f"chapters/course/{name}.py").write_text(text)
@@ -129,7 +131,7 @@ def test_code_counts_where_it_is_used_and_docstrings_never(book, use):
     networks, data = (book / f"chapters/course/{name}.py" for name in ("networks", "data"))
 
     def prints():
-        return code.fingerprint("uses", book), code.fingerprint("other", book)
+        return reach.of_study("uses", book), reach.of_study("other", book)
 
     before = prints()
     text = networks.read_text()
@@ -154,18 +156,18 @@ def test_code_counts_where_it_is_used_and_docstrings_never(book, use):
 def test_grid_and_what_run_does_not_reach_do_not_count(book, old, new, same):
     write(book, "uses", "import math\nHALF = 0.5\nTABLE = {}\n\n\ndef run(*, size, seed):\n"
                         "    return HALF, TABLE, math.pi, seed / 2\n")
-    path, before = book / "studies/uses.py", code.fingerprint("uses", book)
+    path, before = book / "studies/uses.py", reach.of_study("uses", book)
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    assert (code.fingerprint("uses", book) == before) == same
+    assert (reach.of_study("uses", book) == before) == same
 
 
 def test_star_imports_are_followed(book):
     write(book, "uses", "from course.networks import *\n\n\ndef run(*, size, seed):\n    return net(1)\n")
-    before = code.fingerprint("uses", book)
+    before = reach.of_study("uses", book)
     path = book / "chapters/course/networks.py"
     path.write_text(path.read_text().replace("FACTOR = 2", "FACTOR = 3"))
-    assert code.fingerprint("uses", book) != before
+    assert reach.of_study("uses", book) != before
 
 
 # The file

@@ -2,10 +2,10 @@
 
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
-A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, its outputs, the
-rows of the studies that it reads, the package chapters/course, the pictures in imgs/ and requirements.txt: outputs that
-another program stored are stale, too. A chapter that fails, or an interrupted run, leaves the stored notebook as it
-was.
+A chapter is stale when the fingerprint in its metadata differs from one computed over the syntax of its code cells and
+of what they use of chapters/course, its outputs, the rows and pictures that it reads, and requirements.txt. So outputs
+that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run, leaves
+the stored notebook as it was.
 """
 import argparse
 import errno
@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 import guard
+import reach
 from notebooks import CLEAN_METADATA, ChapterError, chapters, choose, clear, code, code_cells, read, store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +39,8 @@ def digest(*parts: str | bytes) -> str:
 
 def sources(notebook) -> list:
     """What a person wrote in a notebook."""
-    return [(cell.cell_type, cell.source, {**cell.metadata, "execution": None}) for cell in notebook.cells]
+    return [notebook.metadata.get("book")] + [(cell.cell_type, cell.source, {**cell.metadata, "execution": None})
+                                              for cell in notebook.cells]
 
 
 def outputs(notebook) -> str:
@@ -52,17 +54,24 @@ def rows_read(notebook, root: Path = ROOT) -> list[Path]:
     return [p for name in names if (p := root / f"studies/results/{name}.csv").exists()]
 
 
+def pictures_read(notebook, root: Path = ROOT) -> list[Path]:
+    """The pictures that a notebook's code names, and their originals; all, where it loads one and names none."""
+    there, text = guard.pictures(root / "imgs"), code(notebook)
+    named = [p for p in there if p.name in text]
+    found = {*named, *(original for p in named for original in guard.originals(p.name, root / "imgs"))}
+    return sorted(found) or (there if re.search(r"\b(load_grey|course_asset_path)\b", text) else [])
+
+
 def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     """What the stored outputs of a notebook are and depend on: {what: digest of it}."""
-    # Only what can be imported: systems and editors lay other files beside it.
-    helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
-    rows = rows_read(notebook, root)
+    rows, pictures = rows_read(notebook, root), pictures_read(notebook, root)
+    used = reach.of_notebook(code(notebook), root)
     return {
-        "its code": digest(*(c.source for c in code_cells(notebook))),
+        "its code": digest(*(reach.syntax(c.source) for c in code_cells(notebook))),
         "its outputs": outputs(notebook),
         **({"its studies": digest(*(p.name + guard.read_text(p) for p in rows))} if rows else {}),
-        "course": digest(*(p.name + guard.read_text(p) for p in helper)),
-        "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in guard.pictures(root / "imgs"))),
+        **({"its pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures))} if pictures else {}),
+        **({"course": digest(*used)} if used else {}),
         "requirements.txt": digest(guard.read_text(root / "requirements.txt")),
     }
 
@@ -127,7 +136,8 @@ def execute(path: Path, root: Path = ROOT):
             out.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # names a widget of that kernel
         cell.metadata.pop("execution", None)
     before["its outputs"] = outputs(notebook)
-    notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, "fingerprint": before})
+    kept = {key: value for key, value in notebook.metadata.items() if key == "book"}  # what the chapter says of itself
+    notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, **kept, "fingerprint": before})
     ends = [at for _, at in started[1:]] + [time.perf_counter()]
     over_seeds = sum(end - at for (cell, at), end in zip(started, ends) if re.search(r"\bSEEDS\b", cell.source))
     return notebook, time.perf_counter() - start, over_seeds

@@ -10,7 +10,6 @@ import json
 import mimetypes
 import posixpath
 import re
-import runpy
 import zipfile
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from myst_parser.parsers.mdit import create_md_parser
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 
-import guard
 import notebooks
 import refresh
 
@@ -40,7 +38,6 @@ DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
 BLOCKS = {"heading_open", "fence", "colon_fence", "code_block", "math_block", "math_block_label", "amsmath", "dl_open",
           "footnote_reference_open", "myst_target", "myst_line_comment", "myst_block_break"}
 CODE = {"code", "code-block", "sourcecode"}
-assets = runpy.run_path(str(notebooks.ROOT / "chapters/course/assets.py"))  # the package itself imports torch
 FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what JupyterLab and Colab go by
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}  # tags of cells whose code the page folds or lacks
 UNPACK = '''\
@@ -392,13 +389,10 @@ class Edition:
 
     def helper(self):
         """The cell that unpacks the helper, the pictures that the chapter names, and the rows that it reads."""
-        code = notebooks.code(self.source)
         course = sorted(p for p in (self.root / "chapters/course").glob("*.py") if p.stem.isidentifier())
-        named = [p.name for p in guard.pictures(self.root / "imgs") if p.name in code]
-        named += [p.name for name in named for p in assets["originals"](name, self.root / "imgs")]
-        pictures = [self.root / "imgs" / name for name in sorted(set(named))]
+        read = refresh.pictures_read(self.source, self.root) + refresh.rows_read(self.source, self.root)
         with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
-            for path in course + pictures + refresh.rows_read(self.source, self.root):
+            for path in course + read:
                 name = zipfile.ZipInfo(path.relative_to(self.root).as_posix())  # without a date
                 file.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
         data = base64.b85encode(stream.getvalue()).decode()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
@@ -218,7 +219,7 @@ def executed_book(tmp_path_factory):
     write(root, "other", "print('words on', 'a.png')")
     done = call(root)
     assert done.returncode == 0, done.stderr
-    (root / ".gitignore").write_text("__pycache__/\nstarted\n")
+    (root / ".gitignore").write_text("__pycache__/\nstarted\ngo\n")
     git(root, "init", "-q")
     git(root, "add", ".")
     git(root, "commit", "-qm", "book")
@@ -244,13 +245,23 @@ def call(book, *arguments):
     return subprocess.run([sys.executable, "tools/refresh.py", *arguments], cwd=book, capture_output=True, text=True)
 
 
-def until(path):
-    """Wait until a file is there, at most a minute."""
-    for _ in range(600):
-        if path.exists():
+def until(true):
+    """Wait for a state, at most two minutes."""
+    for _ in range(1200):
+        if true():
             return
         time.sleep(0.1)
-    raise AssertionError(f"{path.name} never came")
+    raise AssertionError("waited for two minutes")
+
+
+def ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+WAITING = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)"
 
 
 def changes(book):
@@ -370,24 +381,26 @@ def test_failing_chapter_is_named_and_left_as_it_was(book, source, said):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_refresh_changes_nothing(book, sign):
-    write(book, "good", "open('started', 'w').close()", "import time; time.sleep(3)", "print('late')")
+    write(book, "good", "open('started', 'w').close()", WAITING, "print('late')")
     git(book, "commit", "-qam", "slow")
     process = subprocess.Popen([sys.executable, "tools/refresh.py", "good"], cwd=book, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, start_new_session=True)
-    until(book / "chapters/started")
+    until((book / "chapters/started").exists)
+    family = psutil.Process(process.pid).children(recursive=True)
     (os.killpg if sign == signal.SIGINT else os.kill)(process.pid, sign)  # Ctrl-C goes to the whole group
+    process.wait()
+    (book / "chapters/go").touch()
+    until(lambda: all(map(ended, family)))  # a worker that outlives the refresh too
     process.communicate()
     assert process.returncode != 0
-    time.sleep(4)  # a worker that outlives the refresh has ended by now
     assert changes(book) == ""
 
 
 def test_what_is_saved_while_a_chapter_runs_is_kept(book):
-    write(book, "good", "open('started', 'w').close()", "import time\nfor _ in range(600):\n"
-          "    if __import__('os').path.exists('go'): break\n    time.sleep(0.1)")
+    write(book, "good", "open('started', 'w').close()", WAITING)
     command = [sys.executable, "tools/refresh.py", "good"]
     process = subprocess.Popen(command, cwd=book, stdout=subprocess.PIPE, text=True)
-    until(book / "chapters/started")
+    until((book / "chapters/started").exists)
     write(book, "good", "print('a new sentence')")
     (book / "chapters/go").touch()
     said = process.communicate()[0]

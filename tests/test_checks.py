@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -19,10 +20,11 @@ from PIL import Image
 
 import notebooks
 import refresh
-from compare import TAGS, compare_html, compare_png, compare_text, differences
+from compare import MULTIPLE, TAGS, difference, differences, drift_of, measured
 from course import verdict
 
 ROOT = Path(__file__).resolve().parent.parent
+compare_text, compare_png, compare_html = map(partial(partial, difference), ("text/plain", "image/png", "text/html"))
 
 
 # Comparison
@@ -54,11 +56,10 @@ def test_float_noise_is_green(stored, now):
     ("1.0", "inf", "number"),
     ("1.5", "-1.5", "number"),
     ("mean 0.7459 ± 0.04071", "mean 0.7459 ± 0.04271", "number 0.04071"),
-    ("3", "3.0000001", None),
+    ("3", "3.0000001", "integer 3 became 3.0000001"),
 ])
 def test_wrong_output_is_red(stored, now, said):
-    message = compare_text(stored, now)
-    assert message is None if said is None else said in message
+    assert said in compare_text(stored, now)
 
 
 def png(levels):
@@ -175,6 +176,12 @@ def claimed(mean, half=0.1, told="It gains.", rank=7):
             glued("claim_gain", record["words"])]
 
 
+def judged(word):
+    outputs = claimed(1)
+    outputs[0].metadata.record["conditions"][0]["judged"] = word
+    return outputs
+
+
 @pytest.mark.parametrize(("stored", "now", "tag", "said"), [
     (claimed(1), claimed(1.000001), None, None),
     (claimed(1), claimed(1.01), None, "claim gain, 'blur': mean 1.0 became 1.01"),
@@ -182,7 +189,8 @@ def claimed(mean, half=0.1, told="It gains.", rank=7):
     (claimed(1), claimed(1.1), "trained", "mean 1.0 became 1.1"),
     (claimed(1), claimed(1.1), "chaotic", None),
     (claimed(0.28), claimed(0.31), "chaotic", None),  # from "open" to "yes"
-    (claimed(0.2981), claimed(0.2983), None, "'blur': judged 'open' became 'yes'"),
+    (claimed(0.2981), claimed(0.2983), None, None),  # an end of the interval lies at the smallest effect
+    (claimed(1), judged("open"), None, "'blur': judged 'yes' became 'open'"),  # its numbers are the same
     (claimed(1, 2), claimed(-1, 2), "chaotic", None),  # open both times, nobody knows
     (claimed(0.4, 0.05), claimed(-0.4, 0.05), "chaotic", "'blur': "),
     (claimed(0, 0.2), claimed(0.45, 0.2), "chaotic", "'blur': "),
@@ -193,6 +201,52 @@ def claimed(mean, half=0.1, told="It gains.", rank=7):
 def test_a_claim_may_move_as_far_as_its_interval_says(stored, now, tag, said):
     found = differences(stored, now, *([TAGS[tag]] if tag else []))
     assert found == [] if said is None else any(said in line for line in found), found
+
+
+def test_what_moved_on_another_machine_may_move_again_and_nothing_else():
+    stored, other = "a 1.000, b 1.000, c 0.5000, n 3", "a 1.003, b 1.000, c 0.5000, n 3"
+    drift = drift_of("text/plain", stored, other)
+    assert drift == "0:1.5"  # of the 2e-3 that are free
+    far = MULTIPLE * 0.003
+    for now, red in ((f"a {1 + 0.9 * far:.3f}, b 1.000, c 0.5000, n 3", None),
+                     (f"a {1 + 1.1 * far:.3f}, b 1.000, c 0.5000, n 3", "number 1.000 became"),
+                     ("a 1.000, b 1.003, c 0.5000, n 3", "number 1.000 became 1.003 (allowed ± 0.002)"),
+                     ("a 1.000, b 1.000, c 0.5000, n 4", "integer 3 became 4")):
+        said = compare_text(stored, now, drift=drift)
+        assert said is None if red is None else said.startswith(red)
+    assert drift_of("text/plain", stored, stored) == ""
+    assert drift_of("text/plain", "x 1.00000", "x 1.00001") == "", "ten times that is free anyway"
+
+
+def test_a_curve_that_moved_may_shift_and_another_picture_may_not():
+    curve = np.full((48, 96), 255)
+    curve[20:22] = 0
+    moved, spot = np.roll(curve, 1, axis=0), curve.copy()
+    spot[30:38, 40:48] = 0
+    drift = drift_of("image/png", png(curve), png(moved))
+    assert drift == "~" and drift_of("image/png", png(curve), png(curve)) == ""
+    assert compare_png(png(curve), png(np.roll(curve, -2, axis=0)), drift=drift) is None
+    assert all("worst 8×8 block" in compare_png(png(curve), png(spot), drift=told) for told in ("", drift))
+    assert "worst 8×8 block" in compare_png(png(curve), png(moved))
+    far = spot.copy()
+    far[30:38, 40:48] = 245
+    drift = drift_of("image/png", png(curve), png(far))
+    assert re.fullmatch(r"~ 0:\S+ 1:\S+", drift) and compare_png(png(curve), png(far), drift=drift) is None
+    assert compare_png(png(curve), png(spot), drift=drift) is not None
+    strips = strip([curve, curve]), strip([curve, moved])
+    assert drift_of("text/html", *strips) == "~" and compare_html(*strips, drift="~") is None
+    assert compare_html(*strips).startswith("frame 2 of 2: picture differs")
+
+
+def test_the_drift_of_a_cell_is_kept_by_kind_and_words_have_none():
+    stored = [stream("loss 0.5000"), glued("x", "0.25"), glued("y", "0.5"), *claimed(1)]
+    now = [stream("loss 0.5100"), glued("x", "0.25"), glued("y", "0.55"), *claimed(1.01)]
+    drift, unlike = measured(stored, now)
+    assert unlike == [] and differences(stored, now, drift=drift) == [] and len(differences(stored, now)) == 3
+    assert drift["stdout"] == ["0:10"] and drift["application/papermill.record/text/plain"] == ["", "0:11"]
+    assert set(drift) == {"stdout", "application/papermill.record/text/plain", "record"}
+    _, unlike = measured([stream("4 of 5")], [stream("5 of 5")])
+    assert unlike == ["stdout: integer 4 became 5"]
 
 
 # Refresh
@@ -272,6 +326,22 @@ def test_fresh_book_executes_nothing(book):
     assert call(book).stdout == "0 of 2 chapters to execute\n" and changes(book) == ""
 
 
+def test_refresh_stores_how_far_numbers_move_on_another_machine(book):
+    path = book / "chapters/other.ipynb"
+    other = "__import__('os').environ.get('ATEN_CPU_CAPABILITY') == 'default'"
+    write(book, "other", f"print('x', 1.0 + 0.05 * ({other}), 2.0)", "print('y', 3.0)", f"print({other})")
+    notebook = notebooks.read(path)
+    notebook.cells[0].metadata.tags = ["hide-input", "trained"]
+    notebooks.store(notebook, path)
+    assert "\nother, cell [3] prints something else on another machine: stdout: the text differs" in call(book).stdout
+    stored = notebooks.read(path)
+    assert stored.cells[0].metadata == {"tags": ["hide-input"], "drift": {"stdout": ["0:5.6"]}}
+    assert stored.cells[1].metadata == {} and stored.cells[0].outputs[0].text == "x 1.0 2.0\n"
+    assert call(book).stdout == "0 of 2 chapters to execute\n" and refresh.foreign(book) == []
+    path.write_text(path.read_text().replace("0:5.6", "0:56"))
+    assert refresh.foreign(book)[0].startswith("chapters/other.ipynb: its outputs")
+
+
 def test_forced_refresh_is_byte_identical(book):
     assert "2 of 2 chapters to execute: good, other\n" in call(book, "--force").stdout
     assert changes(book) == ""
@@ -314,13 +384,29 @@ def test_foreign_files_make_nothing_stale_and_git_ignores_them(book, foreign):
     assert changes(book) == " M draft.yml\n"
 
 
-def test_foreign_notebooks_are_no_tests(book, foreign):
+def nbval(book, *options):
+    """What pytest makes of the chapters of a book."""
     shutil.copy(ROOT / "chapters/conftest.py", book / "chapters")
-    (book / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT}/tools\n")
-    foreign(book)
+    (book / "pytest.ini").write_text("[pytest]\npythonpath = tools\n")
     env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    done = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "--nbval",
-                           "chapters"], cwd=book, env=env, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
+    return subprocess.run([*command, *options, "chapters"], cwd=book, env=env, capture_output=True, text=True)
+
+
+def test_nbval_compares_by_the_rule_and_numbers_cells_as_jupyter_does(book):
+    assert nbval(book).returncode == 0
+    good, other = book / "chapters/good.ipynb", book / "chapters/other.ipynb"
+    good.write_text(good.read_text().replace("product 42", "product 43"))
+    other.write_text(other.read_text().replace('"execution_count": 1', '"execution_count": null'))
+    done = nbval(book)
+    assert re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M) == ["chapters/good.ipynb::cell [2]",
+                                                                   "chapters/other.ipynb::cell [1]"], done.stdout
+    assert "integer 43 became 42" in done.stdout and "was never run" in done.stdout
+
+
+def test_foreign_notebooks_are_no_tests(book, foreign):
+    foreign(book)
+    done = nbval(book, "--collect-only")
     assert done.returncode == 0, done.stdout
     assert set(re.findall(r"^(.+)::", done.stdout, re.M)) == {"chapters/good.ipynb", "chapters/other.ipynb"}
 

@@ -1,19 +1,36 @@
-"""When does an output count as the same? Words and integers exactly, floats and pictures with a tolerance."""
+"""When does an output count as the same? Words and integers exactly; the rest as far as it was seen to move.
+
+    python tools/compare.py [CHAPTER ...]      prints the share of printed decimals that may not move beyond FLOOR
+
+A refresh runs each chapter a second time, as another machine would, and stores with each cell how far its decimals and
+pictures moved: "3:1.2" says that decimal 3 of a text, counted from 0, moved by 1.2 times what it may move anyway.
+"""
 import json
 import re
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+import notebooks
 from notebooks import GLUED, by_kind, decode, frames
+
+OTHER_MACHINE = {  # the instructions of an old processor, and two threads that wait without spinning
+    "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+FLOOR = 2e-3   # a float may differ by this share of itself,
+MULTIPLE = 10  # and by this many times as far as it moved there: at 5, numbers that seeds scatter were red on a third
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much an output may differ and still count as the same."""
+    """By how much an output may differ and still count as the same, where nothing else was measured."""
 
-    rtol: float = 2e-3         # floats, relative
+    rtol: float = FLOOR        # floats, relative
     digit: float = 0.9e-2      # or one unit in the last printed digit, if that is no larger part of the number
     sds: float = 0.0           # or, in "mean ± sd [range]", this many sd
     shift: int = 0             # pixels that a curve may move
@@ -22,14 +39,29 @@ class Tolerance:
 
 
 EXACT = Tolerance()
-# Tags of cells that show what a training in single precision gave: its updates magnify rounding, which differs between
-# processors. In a chaotic one the end depends on the last bit of the start; the seeds' sd is then the scale of noise.
-TAGS = {"trained": Tolerance(rtol=2e-2, shift=2),
-        "chaotic": Tolerance(rtol=0.15, digit=1.0, sds=1.5, shift=2, mean=3.0, block=255.0)}
+SHIFT = 2  # pixels, where a picture moved
+# Tags of cells whose drift is not measured yet: what a training in single precision gave, and where the end depends on
+# the last bit of the start. A refresh measures, and takes them away.
+TAGS = {"trained": Tolerance(rtol=2e-2, shift=SHIFT),
+        "chaotic": Tolerance(rtol=0.15, digit=1.0, sds=1.5, shift=SHIFT, mean=3.0, block=255.0)}
 ATOL = 1e-6
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?|inf|nan)(?!\w)")
+INTEGER = re.compile(r"[-+]?\d+")
 PICTURE = re.compile(r"data:image/\w+;base64,[\w+/=]+")
 SPREAD, RANGE = re.compile(r"\s±\s"), re.compile(r"\s\[[-\d.,e\s]*")  # between mean and sd, and from there on
+
+
+class Unlike(Exception):
+    """Two outputs differ in what cannot move a little: words, integers, sizes."""
+
+
+class Move(NamedTuple):
+    """How far one number, or one measure of a picture, moved, and how far it may where no drift was measured."""
+
+    said: str
+    moved: float
+    free: float
+    drawn: bool = False
 
 
 def last_digit(number: str) -> float:
@@ -38,30 +70,27 @@ def last_digit(number: str) -> float:
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
 
 
-def compare_text(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if equal up to float noise, else one line saying what differs; an sd behind '±' is as noisy as its mean."""
+def text_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
+    """One for each decimal; an sd behind '±' is as noisy as its mean."""
     skeletons = [re.sub(r"\[#", "[ #", " ".join(NUMBER.sub("#", s).split())) for s in (stored, now)]
     if skeletons[0] != skeletons[1]:
-        return f"the text differs\n  stored {stored!r}\n  now    {now!r}"
-    numbers = zip(NUMBER.finditer(stored), NUMBER.findall(now), strict=True)
+        raise Unlike(f"the text differs\n  stored {stored!r}\n  now    {now!r}")
     mean, spread = 0.0, None
-    for match, b in numbers:
+    for match, b in zip(NUMBER.finditer(stored), NUMBER.findall(now), strict=True):
         a, is_spread = match[0], bool(re.search(r"±\s$", stored[:match.start()]))
         if joined := SPREAD.match(stored, match.end()):
             spread = NUMBER.match(stored, joined.end())
         elif spread and not RANGE.fullmatch(stored, spread.end(), match.start()):
             spread = spread if is_spread else None
         scale, mean = max(abs(float(a)), mean if is_spread else 0.0), abs(float(a))
-        if a == b:
+        if INTEGER.fullmatch(a):
+            if a != b:
+                raise Unlike(f"integer {a} became {b}")
             continue
-        if re.fullmatch(r"[-+]?\d+", a) and re.fullmatch(r"[-+]?\d+", b):
-            return f"integer {a} became {b}"
         unit = min(last_digit(a), last_digit(b))
-        allowed = max(ATOL, tolerance.rtol * scale, min(1.001 * unit, tolerance.digit * scale),
-                      tolerance.sds * abs(float(spread[0])) if spread else 0.0)
-        if not abs(float(a) - float(b)) <= allowed:  # also true for nan
-            return f"number {a} became {b} (allowed ± {allowed:.2g})"
-    return None
+        free = max(ATOL, tolerance.rtol * scale, min(1.001 * unit, tolerance.digit * scale),
+                   tolerance.sds * abs(float(spread[0])) if spread else 0.0)
+        yield Move(f"number {a} became {b}", 0.0 if a == b else abs(float(a) - float(b)), free)
 
 
 def excess(a: Image.Image, b: Image.Image, shift: int) -> np.ndarray:
@@ -70,68 +99,120 @@ def excess(a: Image.Image, b: Image.Image, shift: int) -> np.ndarray:
     return np.maximum(np.maximum(low - b, b - high), 0).mean(axis=2)
 
 
-def compare_png(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if two base64-coded pictures look the same, else one line saying how they differ."""
-    return compare_pictures(decode(stored), decode(now), tolerance)
-
-
-def compare_html(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if the words and numbers of two pieces of HTML agree, and the pictures in them frame by frame."""
-    if said := compare_text(*(PICTURE.sub("frames", s) for s in (stored, now)), tolerance):
-        return said
-    found = list(zip(frames(stored), frames(now), strict=True))
-    for i, (a, b) in enumerate(found, 1):
-        if said := compare_pictures(a, b, tolerance):
-            return f"frame {i} of {len(found)}: {said}"
-    return None
-
-
-def compare_pictures(a: Image.Image, b: Image.Image, tolerance: Tolerance = EXACT) -> str | None:
-    """None if two pictures look the same, else one line saying how they differ."""
+def picture_moves(a: Image.Image, b: Image.Image, tolerance: Tolerance, where: str = "") -> Iterator[Move]:
+    """The mean over all pixels, and the worst block of 8×8."""
     if a.size != b.size:
-        return f"picture of {a.width}×{a.height} pixels became {b.width}×{b.height}"
+        raise Unlike(f"{where}picture of {a.width}×{a.height} pixels became {b.width}×{b.height}")
     difference = np.maximum(excess(a, b, tolerance.shift), excess(b, a, tolerance.shift))
     h, w = (-n % 8 for n in difference.shape)
     blocks = np.pad(difference, ((0, h), (0, w)))
     worst = blocks.reshape(blocks.shape[0] // 8, 8, -1, 8).mean(axis=(1, 3)).max()
-    if difference.mean() > tolerance.mean or worst > tolerance.block:
-        return f"picture differs: mean {difference.mean():.2f} levels, worst 8×8 block {worst:.1f}"
-    return None
+    said = f"{where}picture differs: mean {difference.mean():.2f} levels, worst 8×8 block {worst:.1f}"
+    yield Move(said, difference.mean(), tolerance.mean, True)
+    yield Move(said, worst, tolerance.block, True)
 
 
-def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if the records of two claims agree, else one line; how far a number may move follows from its interval.
+def png_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
+    yield from picture_moves(decode(stored), decode(now), tolerance)
 
-    Where a training decides the numbers, an interval's end that lies at the smallest effect may move across it: a word
-    may become "open", or come from there, and from "not so" its neighbours. "Yes" never turns into a kind of no.
+
+def html_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
+    """Of the words and numbers of a piece of HTML, and of the frames of an explorable in it."""
+    yield from text_moves(*(PICTURE.sub("frames", s) for s in (stored, now)), tolerance)
+    found = list(zip(frames(stored), frames(now), strict=True))
+    for i, (a, b) in enumerate(found, 1):
+        yield from picture_moves(a, b, tolerance, f"frame {i} of {len(found)}: ")
+
+
+def record_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
+    """Of the means and intervals of a claim.
+
+    Where these move, an interval's end that lies at the smallest effect may move across it: a word may become "open",
+    or come from there, and from "not so" its neighbours. "Yes" never turns into a kind of no.
     """
     a, b = json.loads(stored), json.loads(now)
-    moved = [x["judged"] for x in a["conditions"]] != [x["judged"] for x in b["conditions"]]
-    words = ("firm", "judged", *(("words", "verdict") if moved else ()))
-    numbers = "mean", "low", "high"
-    for x, y in *zip(a["conditions"], b["conditions"]), (a, b):
+    numbers, pairs = ("mean", "low", "high"), list(zip(a["conditions"], b["conditions"]))
+    moved = [any(x.get(key) != y.get(key) for key in numbers) for x, y in pairs]
+    turned = any(m and x["judged"] != y["judged"] for m, (x, y) in zip(moved, pairs))
+    for (x, y), free in zip([*pairs, (a, b)], [*moved, any(moved)]):
         where = f"claim {a['name']}" + (f", {x['condition']!r}" if "condition" in x else "")
-        for key in {**x, **y}:
+        words = {"firm", "judged", *(("words", "verdict") if turned else ())} if free else ()
+        for key in sorted({**x, **y}, key=[*numbers, *sorted({**x, **y})].index):  # whatever their order in the file
             old, new = x.get(key), y.get(key)
-            if key == "conditions":
-                same = len(old) == len(new)
-            elif key in numbers and None not in (old, new):
+            if key in numbers and None not in (old, new):
                 width = x["high"] - x["low"]
-                same = abs(old - new) <= max(ATOL, tolerance.rtol * max(abs(old), width), tolerance.sds * width / 2)
-            else:
-                same = old == new or tolerance != EXACT and key in words and (
-                    key != "judged" or "open" in (old, new) or "not so" in (old, new) and "yes" not in (old, new))
+                yield Move(f"{where}: {key} {old!r} became {new!r}", abs(old - new),
+                           max(ATOL, tolerance.rtol * max(abs(old), width), tolerance.sds * width / 2))
+                continue
+            near = key != "judged" or "open" in (old, new) or "not so" in (old, new) and "yes" not in (old, new)
+            same = len(old) == len(new) if key == "conditions" else old == new or key in words and near
             if not same:
-                return f"{where}: {key} {old!r} became {new!r}"
+                raise Unlike(f"{where}: {key} {old!r} became {new!r}")
+
+
+MOVES = {"record": record_moves, "image/png": png_moves, "text/html": html_moves}  # all other kinds are text
+
+
+def moves(kind: str, stored: str, now: str, tolerance: Tolerance) -> list[Move]:
+    return list(MOVES.get(kind.removeprefix(GLUED), text_moves)(stored, now, tolerance))
+
+
+def parsed(drift: str) -> dict[int, float]:
+    return {int(i): float(times) for i, times in (word.split(":") for word in drift.replace("~", "").split())}
+
+
+def count(kind: str, text: str) -> int:
+    """How many decimals an output says."""
+    return 0 if kind == "image/png" else len(moves(kind, *[PICTURE.sub("", text)] * 2, EXACT))
+
+
+def usual(stored: dict[str, list[str]], drift: dict[str, list[str]], kind: str = "") -> float:
+    """The median of how far the decimals of a cell moved that did; with a kind: 0 where most of that kind did not."""
+    far = {key: [times for d in texts for times in parsed(d).values()] for key, texts in drift.items()
+           if key != "image/png"}
+    few = kind and 2 * len(far.get(kind, [])) < sum(count(kind, text) for text in stored[kind])
+    return median(every) if (every := sum(far.values(), [])) and not few else 0.0
+
+
+def allowed(found: list[Move], drift: str, usual: float = 0.0, others: float = 0.0) -> list[float]:
+    """How far each may move: MULTIPLE times as far as it did, or as is usual in its cell.
+
+    One run may move a number little, or not, by chance: `others` is for those that did not; see `usual`.
+    """
+    far = parsed(drift)
+    times = [far.get(i, 0.0) if m.drawn else max(far[i], usual) if i in far else others for i, m in enumerate(found)]
+    return [m.free * max(1.0, MULTIPLE * t) for m, t in zip(found, times)]
+
+
+def difference(kind: str, stored: str, now: str, tolerance: Tolerance = EXACT, drift: str = "",
+               *pooled: float) -> str | None:
+    """None if two outputs of a kind are the same, else one line saying how they differ."""
+    if drift:  # what was coarsely printed may have moved unseen
+        tolerance = replace(tolerance, digit=1.0, shift=SHIFT if "~" in drift else tolerance.shift)
+    try:
+        found = moves(kind, stored, now, tolerance)
+        for move, far in zip(found, allowed(found, drift, *pooled)):
+            if not move.moved <= far:  # also true for nan
+                return move.said if move.drawn else f"{move.said} (allowed ± {far:.2g})"
+    except Unlike as e:
+        return str(e)
     return None
 
 
-COMPARE = {"record": compare_record, "image/png": compare_png, "text/html": compare_html}
+def drift_of(kind: str, stored: str, now: str) -> str:
+    """How far an output moved, as `difference` takes it; "~" says that curves may shift. Unlike if that is not all."""
+    def told(found):
+        return {i: f"{i}:{m.moved / m.free:.2g}" for i, m in enumerate(found) if MULTIPLE * m.moved > m.free}
+
+    found = moves(kind, stored, now, EXACT)
+    if not any(found[i].drawn for i in told(found)):
+        return " ".join(told(found).values())
+    return " ".join(["~", *told(moves(kind, stored, now, replace(EXACT, shift=SHIFT))).values()])
 
 
-def differences(stored, now, tolerance: Tolerance = EXACT) -> list[str]:
+def differences(stored, now, tolerance: Tolerance = EXACT, drift: dict | None = None) -> list[str]:
     """What two lists of notebook outputs do not share, one line each; stderr is always a difference."""
-    stored, now, found = by_kind(stored), by_kind(now), []
+    stored, now, found, drift = by_kind(stored), by_kind(now), [], drift or {}
     for key in sorted(stored.keys() | now.keys()):
         a, b = stored.get(key, []), now.get(key, [])
         if key == "stderr":
@@ -139,12 +220,57 @@ def differences(stored, now, tolerance: Tolerance = EXACT) -> list[str]:
         elif len(a) != len(b):
             found.append(f"{key}: {len(a)} stored, {len(b)} now")
         else:
-            compare = COMPARE.get(key.removeprefix(GLUED), compare_text)
-            found += [f"{key}: {said}" for x, y in zip(a, b, strict=True) if (said := compare(x, y, tolerance))]
+            far, pooled = drift.get(key, [""] * len(a)), (usual(stored, drift), usual(stored, drift, key))
+            found += [f"{key}: {said}" for x, y, d in zip(a, b, far, strict=True)
+                      if (said := difference(key, x, y, tolerance, d, *pooled))]
     return found
+
+
+def tolerance_of(cell) -> Tolerance:
+    return next((TAGS[tag] for tag in cell.metadata.get("tags", []) if tag in TAGS), EXACT)
 
 
 def complaints(cell, now) -> list[str]:
     """What these outputs of a cell do not share with its stored ones."""
-    tags = [TAGS[tag] for tag in cell.metadata.get("tags", []) if tag in TAGS]
-    return differences(cell.outputs, now, *tags[:1])
+    return differences(cell.outputs, now, tolerance_of(cell), cell.metadata.get("drift"))
+
+
+def room(cell) -> dict[str, list[list[float]]]:
+    """How far each decimal of a cell may move: {kind: for each output that has decimals, numbers}."""
+    stored, drift = by_kind(cell.outputs), cell.metadata.get("drift", {})
+    return {kind: [allowed(moves(kind, *[PICTURE.sub("", text)] * 2, tolerance_of(cell)), far,
+                           usual(stored, drift), usual(stored, drift, kind))
+                   for text, far in zip(texts, drift.get(kind, [""] * len(texts)))]
+            for kind, texts in stored.items() if kind != "image/png"}
+
+
+def measured(stored, now) -> tuple[dict[str, list[str]], list[str]]:
+    """The drift between two lists of outputs, and what differs in a way that no drift explains."""
+    stored, now, drift, unlike = by_kind(stored), by_kind(now), {}, []
+    for key in stored.keys() & now.keys():
+        drift[key] = [""] * len(stored[key])
+        for i, (a, b) in enumerate(zip(stored[key], now[key])):
+            try:
+                drift[key][i] = drift_of(key, a, b)
+            except Unlike as e:
+                unlike.append(f"{key}: {e}")
+    unlike += [f"{key}: on one machine only" for key in sorted(stored.keys() ^ now.keys())]
+    return {key: far for key, far in sorted(drift.items()) if any(far)}, unlike
+
+
+def main() -> None:
+    total = np.zeros(2, int)
+    for path in notebooks.choose(sys.argv[1:]):
+        found = np.zeros(2, int)
+        for cell in notebooks.code_cells(notebooks.read(path)):
+            far = sum(sum(room(cell).values(), []), [])
+            cell.metadata = {}
+            least = sum(sum(room(cell).values(), []), [])
+            found += len(far), sum(x <= y for x, y in zip(far, least))
+        print(f"{path.stem}: {found[1]} of {found[0]} decimals are held to {FLOOR:g}")
+        total += found
+    print(f"all: {total[1]} of {total[0]}, {100 * total[1] / total[0]:.1f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
+Each is run twice, the second time as another machine would, which shows how far its outputs move: see compare.py.
 A chapter is stale when the fingerprint in its metadata differs from one computed over the syntax of its code cells and
 of what they use of chapters/course, its outputs, the rows and pictures that it reads, and requirements.txt. So outputs
 that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run, leaves
@@ -23,6 +24,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+import compare
 import guard
 import reach
 from notebooks import CLEAN_METADATA, ChapterError, chapters, choose, clear, code, code_cells, read, store
@@ -44,8 +46,9 @@ def sources(notebook) -> list:
 
 
 def outputs(notebook) -> str:
-    """A digest of the outputs of a notebook."""
-    return digest(*(json.dumps([c.execution_count, c.outputs], sort_keys=True) for c in code_cells(notebook)))
+    """A digest of the outputs of a notebook, and of how far they move."""
+    return digest(*(json.dumps([c.execution_count, c.outputs, *([c.metadata.drift] if "drift" in c.metadata else [])],
+                               sort_keys=True) for c in code_cells(notebook)))
 
 
 def rows_read(notebook, root: Path = ROOT) -> list[Path]:
@@ -104,8 +107,8 @@ def foreign(root: Path = ROOT) -> list[str]:
     return found
 
 
-def execute(path: Path, root: Path = ROOT):
-    """Run a notebook from top to bottom by a fresh kernel in its own folder.
+def execute(path: Path, root: Path = ROOT, machine: dict | None = None):
+    """Run a notebook from top to bottom by a fresh kernel in its own folder; `machine` is added to its environment.
 
     Returns
     -------
@@ -118,21 +121,21 @@ def execute(path: Path, root: Path = ROOT):
     """
     notebook = read(path)
     before = fingerprint(notebook, root)
-    cells = clear(notebook)
+    cells, told = clear(notebook), " as another machine runs it" if machine else ""
     started = []
     client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
                             coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}},
                             on_cell_execute=lambda cell, cell_index: started.append((cell, time.perf_counter())))
     start = time.perf_counter()
     try:
-        client.execute()
+        client.execute(env={**os.environ, **(machine or {})})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as e:
         said = f"{e.ename}: {e.evalue}" if isinstance(e, CellExecutionError) else type(e).__name__
-        raise ChapterError(f"{path.stem}, cell [{len(started)}]: {said}") from None
+        raise ChapterError(f"{path.stem}, cell [{len(started)}]{told}: {said}") from None
     for i, cell in enumerate(cells, 1):
         for out in cell.outputs:
             if out.get("name") == "stderr":
-                raise ChapterError(f"{path.stem}, cell [{i}]: wrote to stderr: {out.text.strip()}")
+                raise ChapterError(f"{path.stem}, cell [{i}]{told}: wrote to stderr: {out.text.strip()}")
             out.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # names a widget of that kernel
         cell.metadata.pop("execution", None)
     before["its outputs"] = outputs(notebook)
@@ -141,6 +144,19 @@ def execute(path: Path, root: Path = ROOT):
     ends = [at for _, at in started[1:]] + [time.perf_counter()]
     over_seeds = sum(end - at for (cell, at), end in zip(started, ends) if re.search(r"\bSEEDS\b", cell.source))
     return notebook, time.perf_counter() - start, over_seeds
+
+
+def keep_drift(notebook, other) -> list[str]:
+    """Keep with each cell how far its outputs moved on another machine; a line for each that differs in words."""
+    found = []
+    for i, (cell, again) in enumerate(zip(code_cells(notebook), code_cells(other)), 1):
+        drift, unlike = compare.measured(cell.outputs, again.outputs)
+        tags = [tag for tag in cell.metadata.pop("tags", []) if tag not in compare.TAGS]
+        cell.metadata.pop("drift", None)
+        cell.metadata.update({**({"tags": tags} if tags else {}), **({"drift": drift} if drift else {})})
+        found += [f"cell [{i}] prints something else on another machine: {said}" for said in unlike]
+    notebook.metadata["fingerprint"]["its outputs"] = outputs(notebook)
+    return found
 
 
 def measure(path: Path, root: Path = ROOT):
@@ -154,7 +170,7 @@ def measure(path: Path, root: Path = ROOT):
 
 
 def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = True, why: dict | None = None) -> dict:
-    """Execute chapters, `jobs` at a time, and store their outputs, unless `keep` is false; says what it does.
+    """Execute chapters, `jobs` runs at a time, and store outputs and drift, unless `keep` is false; says what it does.
 
     Returns
     -------
@@ -167,15 +183,22 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch in the kernels: one thread gives the same digits every time
     done, failed = {}, []
     with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(measure, path, root): path for path in paths}
+        waiting, others = {}, {}
+        for path in paths:
+            waiting[pool.submit(measure, path, root)] = path
+            if keep:
+                others[path] = pool.submit(execute, path, root, compare.OTHER_MACHINE)
         for i, future in enumerate(as_completed(waiting), 1):
             path = waiting[future]
             try:
                 notebook, *figures = future.result()
-                if keep and sources(read(path)) != sources(notebook):
-                    raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are left as "
-                                       "they were: call again")
                 if keep:
+                    other = others[path].result()[0]
+                    if sources(read(path)) != sources(notebook):
+                        raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
+                                           "left as they were: call again")
+                    for said in keep_drift(notebook, other):
+                        print(f"{path.stem}, {said}", flush=True)
                     store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
             except (ChapterError, OSError) as e:
                 failed.append(path.stem)
@@ -194,7 +217,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("chapters", nargs="*")
     ap.add_argument("--force", action="store_true", help="execute also what is not stale")
-    ap.add_argument("--jobs", type=int, default=1)
+    ap.add_argument("--jobs", type=int, default=2, help="runs at a time; each chapter has two")
     args = ap.parse_args()
     try:
         chosen = choose(args.chapters)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from dask.system import CPU_COUNT
 
+from compare import OTHER_MACHINE
+
 from . import bench
 from . import check as checks
 from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, unwritable, words
-from .work import OTHER_MACHINE, cluster, compute, outcomes
+from .work import cluster, compute, outcomes
 
 
 def choose(given: list[str]) -> list[Study]:

@@ -6,10 +6,12 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
+from compare import FLOOR
+
 from .rows import FIXED, Rows, Study, StudyError, flat, value, words, write
 
 BUDGET = 60              # seconds of one core, about, for the sample of all studies
-FLOOR, MULTIPLE = 2e-3, 5  # a metric may differ by this much of itself, and by this many times its drift
+MULTIPLE = 5             # a metric may differ by FLOOR of itself, and by this many times the largest drift of its rows
 DRIFT_ROWS = 3           # rows for each number of updates that are computed under another instruction set
 DRIFT_COLUMNS = "updates", "metric", "rows", "moved", "code"
 

@@ -25,9 +25,6 @@ CONNECT = 5        # seconds to reach a scheduler
 # Of each worker: one thread, and memory that is kept; Dask's default gives it back after each layer, a quarter slower.
 WORKER = {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1,
           "MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**30}
-OTHER_MACHINE = {  # for the drift: the instructions of an old processor, and two threads that wait without spinning
-    "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @functools.cache

@@ -65,8 +65,8 @@ lab: $(if $(EDIT),.venv/book,book)  ## open the student edition in JupyterLab, l
 bench: .venv/test  ## measure seconds and memory, and store them for the page "Running times"
 	$(PY) tools/bench.py
 
-mutants: .venv/test  ## damage copies of the chapters in every listed way, two at a time; each must turn a check red
-	MUTANTS=all $(PY) -m pytest -n 2 tests/test_mutants.py
+mutants: .venv/test  ## damage the chapters in N=200 ways drawn by a seed; the comparison must see 99 % of them
+	$(PY) tests/mutants.py $(or $(N),200)
 
 lighthouse: .venv/lighthouse book  ## check the markup of all pages, and measure three with Lighthouse in Chromium: median of five, mobile and desktop; PAGES="intro cnn mri"
 	$(PY) tools/lighthouse.py $(PAGES)

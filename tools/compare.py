@@ -23,7 +23,8 @@ OTHER_MACHINE = {  # the instructions of an old processor, and two threads that 
     "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2",
     "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
 FLOOR = 2e-3   # a float may differ by this share of itself,
-MULTIPLE = 10  # and by this many times as far as it moved there: at 5, numbers that seeds scatter were red on a third
+MULTIPLE = 10  # and by this many times as far as it moved there: at 5, two were red on a third machine
+PICTURES = 2   # the same of a picture: its means over many pixels scatter less
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Move(NamedTuple):
     moved: float
     free: float
     drawn: bool = False
+
+    @property
+    def multiple(self) -> int:
+        return PICTURES if self.drawn else MULTIPLE
 
 
 def last_digit(number: str) -> float:
@@ -181,7 +186,7 @@ def allowed(found: list[Move], drift: str, usual: float = 0.0, others: float = 0
     """
     far = parsed(drift)
     times = [far.get(i, 0.0) if m.drawn else max(far[i], usual) if i in far else others for i, m in enumerate(found)]
-    return [m.free * max(1.0, MULTIPLE * t) for m, t in zip(found, times)]
+    return [m.free * max(1.0, m.multiple * t) for m, t in zip(found, times)]
 
 
 def difference(kind: str, stored: str, now: str, tolerance: Tolerance = EXACT, drift: str = "",
@@ -202,7 +207,7 @@ def difference(kind: str, stored: str, now: str, tolerance: Tolerance = EXACT, d
 def drift_of(kind: str, stored: str, now: str) -> str:
     """How far an output moved, as `difference` takes it; "~" says that curves may shift. Unlike if that is not all."""
     def told(found):
-        return {i: f"{i}:{m.moved / m.free:.2g}" for i, m in enumerate(found) if MULTIPLE * m.moved > m.free}
+        return {i: f"{i}:{m.moved / m.free:.2g}" for i, m in enumerate(found) if m.multiple * m.moved > m.free}
 
     found = moves(kind, stored, now, EXACT)
     if not any(found[i].drawn for i in told(found)):

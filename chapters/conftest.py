@@ -1,191 +1,20 @@
-"""How nbval compares a chapter with what is stored: words and integers exactly, floats and pictures with a tolerance.
+"""How nbval compares a chapter with what is stored: by tools/compare.py.
 
 Stock nbval compares text byte for byte, ignores pictures and passes a cell that was never run.
 """
-import base64
-import io
-import json
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
-from PIL import Image, ImageFilter
 
+import compare
+import notebooks
 
-@dataclass(frozen=True)
-class Tolerance:
-    """By how much an output may differ and still count as the same."""
-
-    rtol: float = 2e-3         # floats, relative
-    digit: float = 0.9e-2      # or one unit in the last printed digit, if that is no larger part of the number
-    sds: float = 0.0           # or, in "mean ± sd [range]", this many sd
-    shift: int = 0             # pixels that a curve may move
-    mean: float = 0.5          # pictures: levels of 255, on average
-    block: float = 8.0         # and in the worst block of 8×8 pixels
-
-
-TOC = Path(__file__).parent.parent / "_toc.yml"
-EXACT = Tolerance()
-# Tags of cells that show what a training in single precision gave: its updates magnify rounding, which differs between
-# processors. In a chaotic one the end depends on the last bit of the start; the seeds' sd is then the scale of noise.
-TAGS = {"trained": Tolerance(rtol=2e-2, shift=2),
-        "chaotic": Tolerance(rtol=0.15, digit=1.0, sds=1.5, shift=2, mean=3.0, block=255.0)}
-ATOL = 1e-6
-IGNORED = {"application/vnd.jupyter.widget-view+json"}  # carries a fresh identifier in every run
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?|inf|nan)(?!\w)")
-FRAMES = re.compile(r"data:image/webp;base64,([\w+/=]+)")  # of course.explore, in rows and columns:
-SHAPE = re.compile(r'data-shape="(\d+) (\d+)"')
-SPREAD, RANGE = re.compile(r"\s±\s"), re.compile(r"\s\[[-\d.,e\s]*")  # between mean and sd, and from there on
-
-
-def last_digit(number: str) -> float:
-    """The unit of the last digit printed: 0.01 for '3.14', 1e-5 for '3.141e-02'."""
-    mantissa, _, exponent = number.lower().partition("e")
-    return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
-
-
-def compare_text(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if equal up to float noise, else one line saying what differs; an sd behind '±' is as noisy as its mean."""
-    skeletons = [re.sub(r"\[#", "[ #", " ".join(NUMBER.sub("#", s).split())) for s in (stored, now)]
-    if skeletons[0] != skeletons[1]:
-        return f"the text differs\n  stored {stored!r}\n  now    {now!r}"
-    numbers = zip(NUMBER.finditer(stored), NUMBER.findall(now), strict=True)
-    mean, spread = 0.0, None
-    for match, b in numbers:
-        a, is_spread = match[0], bool(re.search(r"±\s$", stored[:match.start()]))
-        if joined := SPREAD.match(stored, match.end()):
-            spread = NUMBER.match(stored, joined.end())
-        elif spread and not RANGE.fullmatch(stored, spread.end(), match.start()):
-            spread = spread if is_spread else None
-        scale, mean = max(abs(float(a)), mean if is_spread else 0.0), abs(float(a))
-        if a == b:
-            continue
-        if re.fullmatch(r"[-+]?\d+", a) and re.fullmatch(r"[-+]?\d+", b):
-            return f"integer {a} became {b}"
-        unit = min(last_digit(a), last_digit(b))
-        allowed = max(ATOL, tolerance.rtol * scale, min(1.001 * unit, tolerance.digit * scale),
-                      tolerance.sds * abs(float(spread[0])) if spread else 0.0)
-        if not abs(float(a) - float(b)) <= allowed:  # also true for nan
-            return f"number {a} became {b} (allowed ± {allowed:.2g})"
-    return None
-
-
-def excess(a: Image.Image, b: Image.Image, shift: int) -> np.ndarray:
-    """How far each pixel of b lies outside the levels that a has within `shift` pixels of it: (H, W), levels."""
-    low, high = (np.asarray(a.filter(f(2 * shift + 1)), float) for f in (ImageFilter.MinFilter, ImageFilter.MaxFilter))
-    return np.maximum(np.maximum(low - b, b - high), 0).mean(axis=2)
-
-
-def decode(picture: str) -> Image.Image:
-    """A base64-coded picture."""
-    return Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
-
-
-def compare_png(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if two base64-coded pictures look the same, else one line saying how they differ."""
-    return compare_pictures(decode(stored), decode(now), tolerance)
-
-
-def compare_html(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if the words and numbers of two pieces of HTML agree, and the pictures in them frame by frame."""
-    if said := compare_text(*(FRAMES.sub("frames", s) for s in (stored, now)), tolerance):
-        return said
-    rows, columns = map(int, SHAPE.search(stored).groups()) if SHAPE.search(stored) else (1, 1)
-    for a, b in zip(FRAMES.findall(stored), FRAMES.findall(now), strict=True):
-        a, b = decode(a), decode(b)
-        if a.size != b.size:
-            return f"frames of {a.width}×{a.height} pixels in all became {b.width}×{b.height}"
-        w, h = a.width // columns, a.height // rows
-        for i in range(rows * columns):
-            box = (i % columns * w, i // columns * h, i % columns * w + w, i // columns * h + h)
-            if said := compare_pictures(a.crop(box), b.crop(box), tolerance):
-                return f"frame {i + 1} of {rows * columns}: {said}"
-    return None
-
-
-def compare_pictures(a: Image.Image, b: Image.Image, tolerance: Tolerance = EXACT) -> str | None:
-    """None if two pictures look the same, else one line saying how they differ."""
-    if a.size != b.size:
-        return f"picture of {a.width}×{a.height} pixels became {b.width}×{b.height}"
-    difference = np.maximum(excess(a, b, tolerance.shift), excess(b, a, tolerance.shift))
-    h, w = (-n % 8 for n in difference.shape)
-    blocks = np.pad(difference, ((0, h), (0, w)))
-    worst = blocks.reshape(blocks.shape[0] // 8, 8, -1, 8).mean(axis=(1, 3)).max()
-    if difference.mean() > tolerance.mean or worst > tolerance.block:
-        return f"picture differs: mean {difference.mean():.2f} levels, worst 8×8 block {worst:.1f}"
-    return None
-
-
-def compare_record(stored: str, now: str, tolerance: Tolerance = EXACT) -> str | None:
-    """None if the records of two claims agree, else one line; how far a number may move follows from its interval.
-
-    Where a training decides the numbers, an interval's end that lies at the smallest effect may move across it: a word
-    may become "open", or come from there, and from "not so" its neighbours. "Yes" never turns into a kind of no.
-    """
-    a, b = json.loads(stored), json.loads(now)
-    moved = [x["judged"] for x in a["conditions"]] != [x["judged"] for x in b["conditions"]]
-    words = ("firm", "judged", *(("words", "verdict") if moved else ()))
-    numbers = "mean", "low", "high"
-    for x, y in *zip(a["conditions"], b["conditions"]), (a, b):
-        where = f"claim {a['name']}" + (f", {x['condition']!r}" if "condition" in x else "")
-        for key in {**x, **y}:
-            old, new = x.get(key), y.get(key)
-            if key == "conditions":
-                same = len(old) == len(new)
-            elif key in numbers and None not in (old, new):
-                width = x["high"] - x["low"]
-                same = abs(old - new) <= max(ATOL, tolerance.rtol * max(abs(old), width), tolerance.sds * width / 2)
-            else:
-                same = old == new or tolerance != EXACT and key in words and (
-                    key != "judged" or "open" in (old, new) or "not so" in (old, new) and "yes" not in (old, new))
-            if not same:
-                return f"{where}: {key} {old!r} became {new!r}"
-    return None
-
-
-COMPARE = {"record": compare_record, "image/png": compare_png, "text/html": compare_html}
-
-
-def flatten(outputs) -> dict[str, list[str]]:
-    """Outputs of a cell as {kind: [text, …]}; a kind is a MIME type, stdout, stderr, or an error's name or message."""
-    flat = {}
-    claims = {f"claim_{out['metadata']['record']['name']}" for out in outputs if "record" in out.get("metadata", {})}
-    for out in outputs:
-        if out["output_type"] == "stream":  # may arrive in pieces
-            flat[out["name"]] = [flat.get(out["name"], [""])[0] + out["text"]]
-            continue
-        if record := out.get("metadata", {}).get("record"):  # what is printed, and glued, are its words and numbers
-            flat.setdefault("record", []).append(json.dumps(record))
-            continue
-        name = out.get("metadata", {}).get("scrapbook", {}).get("name", "")
-        for key, value in {} if name in claims else {**out, **out.get("data", {})}.items():
-            if key in ("ename", "evalue") or ("/" in key and key not in IGNORED):
-                flat.setdefault(key, []).append("".join(value) if isinstance(value, list) else str(value))
-        if name:
-            flat.setdefault("glued names", []).append(name)
-    return flat
-
-
-def differences(stored, now, tolerance: Tolerance = EXACT) -> list[str]:
-    """What two lists of notebook outputs do not share, one line each; stderr is always a difference."""
-    stored, now, found = flatten(stored), flatten(now), []
-    for key in sorted(stored.keys() | now.keys()):
-        a, b = stored.get(key, []), now.get(key, [])
-        if key == "stderr":
-            found.append(f"stderr: {(b or a)[0]!r}")
-        elif len(a) != len(b):
-            found.append(f"{key}: {len(a)} stored, {len(b)} now")
-        else:
-            compare = COMPARE.get(key.removeprefix("application/papermill.record/"), compare_text)
-            found += [f"{key}: {said}" for x, y in zip(a, b, strict=True) if (said := compare(x, y, tolerance))]
-    return found
+ROOT = Path(__file__).parent.parent
 
 
 class TolerantCell(IPyNbCell):
-    """A notebook cell as a test; nbval runs it, `differences` judges it."""
+    """A notebook cell as a test; nbval runs it, tools/compare.py judges it."""
 
     def runtest(self):
         if self.cell.execution_count is None:
@@ -193,8 +22,7 @@ class TolerantCell(IPyNbCell):
         super().runtest()
 
     def compare_outputs(self, test, ref, skip_compare=None):
-        tags = [TAGS[tag] for tag in self.cell.metadata.get("tags", []) if tag in TAGS]
-        self.comparison_traceback = differences(ref, test, *tags[:1])
+        self.comparison_traceback = compare.complaints(self.cell, test)
         return not self.comparison_traceback
 
 
@@ -210,10 +38,8 @@ class Chapter(IPyNbFile):
 
 def pytest_ignore_collect(collection_path):
     """Chapters alone: no sketch, no copy and nothing hidden beside them, as `_toc.yml` lists none of these."""
-    path = collection_path
-    if path.suffix == ".ipynb" and TOC.exists():
-        listed = re.search(rf"/{re.escape(path.stem)}\s*$", TOC.read_text(encoding="utf-8"), re.MULTILINE)
-        return None if listed and path.parent == TOC.parent / "chapters" else True
+    if collection_path.suffix == ".ipynb" and (ROOT / "_toc.yml").exists():
+        return collection_path not in notebooks.chapters(ROOT) or None
     return None
 
 

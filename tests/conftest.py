@@ -297,7 +297,8 @@ def browser():
     """Chromium. Without it the tests are skipped, and say how to install it; where CI is set that is a failure."""
     if not lighthouse.CHROMIUM:
         lack("chromium", "chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+    expect.set_options(timeout=120_000)  # a busy machine is late, not wrong
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
         chromium = playwright.chromium.launch(executable_path=lighthouse.CHROMIUM, args=options)

@@ -17,9 +17,10 @@ from PIL import Image
 import build
 import guard
 import install
+import notebooks
 import refresh
-from conftest import decode
 from guard import complaints, page_complaints
+from notebooks import decode
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = """# A page
@@ -304,9 +305,7 @@ def test_pages_are_light(built):
     soup = BeautifulSoup(html, "html.parser")
     assert all(image.get("width") and image.get("height") for image in soup.select("article img"))
     assert 60 <= len(soup.select_one("meta[name=description]")["content"]) <= 160
-    notebook = nbformat.read(ROOT / "chapters/cnn.ipynb", 4)
-    stored = next(out.data["image/png"] for c in notebook.cells for out in c.get("outputs", [])
-                  if "image/png" in out.get("data", {}))
+    stored = notebooks.of_kind(notebooks.outputs(notebooks.read(ROOT / "chapters/cnn.ipynb")), "image/png")[0]
     shown = soup.select_one("article .cell_output figure:not(.explore) img")["src"]
     with Image.open(root / "_build/html/chapters" / shown) as picture:
         assert picture.format == "WEBP"

@@ -8,10 +8,10 @@ from PIL import Image
 
 import cards
 import guard
-import refresh
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = {path.stem for path in refresh.chapters()}
+CHAPTERS = {path.stem for path in notebooks.chapters()}
 
 
 @pytest.fixture(scope="module")

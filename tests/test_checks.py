@@ -1,7 +1,6 @@
 """The comparison of chapters and the refresh of their outputs can fail, and fail for the right reasons."""
 import base64
 import io
-import json
 import os
 import re
 import shutil
@@ -13,12 +12,14 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+import notebooks
 import refresh
-from conftest import TAGS, compare_html, compare_png, compare_text, differences
+from compare import TAGS, compare_html, compare_png, compare_text, differences
 from course import verdict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,7 +97,7 @@ def test_explorables_are_compared_frame_by_frame():
     assert compare_html(strip(frames), strip(frames, "RMSE 0.524")) is None
     assert compare_html(strip(frames), strip(wrong)).startswith("frame 4 of 10: picture differs: mean 1.00 levels")
     assert "number 0.523 became 0.533" in compare_html(strip(frames), strip(frames, "RMSE 0.533"))
-    assert "frames of 53×400 pixels in all became 40×530" in compare_html(
+    assert "frame 1 of 10: picture of 53×40 pixels became 40×53" in compare_html(
         strip(frames), strip([frame.T for frame in frames]))
     assert "integer 10 became 9" in compare_html(strip(frames), strip(frames[:9]))
 
@@ -196,26 +197,29 @@ def test_a_claim_may_move_as_far_as_its_interval_says(stored, now, tag, said):
 
 # Refresh
 
+COURSE = 'FACTOR = 2\nUNUSED = 1\n\n\ndef f():\n    """What f does."""\n'
+
+
 @pytest.fixture(scope="module")
 def executed_book(tmp_path_factory):
     """A book of two chapters, `good` and `other`, in a repository of its own, with stored outputs."""
     root = tmp_path_factory.mktemp("book")
-    for folder in ("chapters", "imgs", "tools"):
+    for folder in ("chapters", "imgs"):
         (root / folder).mkdir()
-    for name in ("refresh.py", "guard.py"):
-        shutil.copy(ROOT / "tools" / name, root / "tools")
+    shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "_toc.yml").write_text(
         "root: chapters/intro\nparts:\n- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
     (root / "chapters/course").mkdir()
     shutil.copy(ROOT / "chapters/course/assets.py", root / "chapters/course")
-    (root / "chapters/course/__init__.py").write_text("FACTOR = 2\n")
+    (root / "chapters/course/__init__.py").write_text(COURSE)
     (root / "requirements.txt").write_text("torch==0\n")
-    Image.new("L", (4, 4)).save(root / "imgs/a.png")
+    for name in ("a.png", "b.png"):
+        Image.new("L", (4, 4)).save(root / "imgs" / name)
     write(root, "good", "import course", "print('product', 21 * course.FACTOR)")
-    write(root, "other", "print('words')")
+    write(root, "other", "print('words on', 'a.png')")
     done = call(root)
     assert done.returncode == 0, done.stderr
-    (root / ".gitignore").write_text("__pycache__/\nstarted\n")
+    (root / ".gitignore").write_text("__pycache__/\nstarted\ngo\n")
     git(root, "init", "-q")
     git(root, "add", ".")
     git(root, "commit", "-qm", "book")
@@ -241,13 +245,23 @@ def call(book, *arguments):
     return subprocess.run([sys.executable, "tools/refresh.py", *arguments], cwd=book, capture_output=True, text=True)
 
 
-def until(path):
-    """Wait until a file is there, at most a minute."""
-    for _ in range(600):
-        if path.exists():
+def until(true):
+    """Wait for a state, at most two minutes."""
+    for _ in range(1200):
+        if true():
             return
         time.sleep(0.1)
-    raise AssertionError(f"{path.name} never came")
+    raise AssertionError("waited for two minutes")
+
+
+def ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+WAITING = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)"
 
 
 def changes(book):
@@ -302,7 +316,7 @@ def test_foreign_files_make_nothing_stale_and_git_ignores_them(book, foreign):
 
 def test_foreign_notebooks_are_no_tests(book, foreign):
     shutil.copy(ROOT / "chapters/conftest.py", book / "chapters")
-    (book / "pytest.ini").write_text("[pytest]\n")
+    (book / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT}/tools\n")
     foreign(book)
     env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "--nbval",
@@ -311,23 +325,37 @@ def test_foreign_notebooks_are_no_tests(book, foreign):
     assert set(re.findall(r"^(.+)::", done.stdout, re.M)) == {"chapters/good.ipynb", "chapters/other.ipynb"}
 
 
-@pytest.mark.parametrize(("file", "text", "reason"), [
-    ("chapters/course/__init__.py", "FACTOR = 3\n", "course"),
-    ("requirements.txt", "torch==1\n", "requirements.txt"),
-    ("imgs/a.png", None, "the pictures"),
+@pytest.mark.parametrize(("file", "text", "reason", "chapters"), [
+    ("chapters/course/__init__.py", COURSE.replace("FACTOR = 2", "FACTOR = 3"), "course", {"good"}),
+    ("chapters/course/__init__.py", COURSE.replace("UNUSED = 1", "UNUSED = 3"), "", set()),
+    ("chapters/course/__init__.py", COURSE.replace("What f does.", "What f did.  ") + "# a comment\n", "", set()),
+    ("chapters/course/__init__.py", COURSE + "print()\n", "course", {"good"}),
+    ("requirements.txt", "torch==1\n", "requirements.txt", {"good", "other"}),
+    ("imgs/a.png", None, "its pictures", {"other"}),
+    ("imgs/b.png", None, "", set()),
 ])
-def test_what_outputs_depend_on_makes_all_chapters_stale(book, file, text, reason):
+def test_a_chapter_is_stale_by_what_its_outputs_depend_on(book, file, text, reason, chapters):
     (book / file).write_text(text) if text else Image.new("L", (4, 4), 9).save(book / file)
     said = call(book).stdout
-    assert re.search(rf"^chapter 1 of 2: \w+: [\d.]+ s, because of {reason}$", said, re.M), said
-    assert ("product 63" in (book / "chapters/good.ipynb").read_text()) == (reason == "course")
+    assert set(re.findall(rf"^chapter . of .: (\w+): [\d.]+ s, because of {reason}$", said, re.M)) == chapters, said
+    assert ("product 63" in (book / "chapters/good.ipynb").read_text()) == ("FACTOR = 3" in (text or ""))
     assert call(book).stdout == "0 of 2 chapters to execute\n"
 
 
-def test_changed_code_makes_one_chapter_stale_and_prose_none(book):
+def test_a_picture_that_is_loaded_by_no_name_in_the_code_may_be_any():
+    def read(code):
+        return [p.name for p in refresh.pictures_read(new_notebook(cells=[new_code_cell(code)]))]
+
+    assert read('x = course.load_grey("ct_small.png", 8)') == ["ct_small.png"]
+    assert "ct_small.png" in (every := read("x = course.load_grey(name, 8)")) and len(every) > 3
+    assert read("x = 1") == []
+
+
+def test_changed_code_makes_one_chapter_stale_and_prose_and_comments_none(book):
     path = book / "chapters/other.ipynb"
-    notebook = nbformat.read(path, 4)
+    notebook = notebooks.read(path)
     notebook.cells.append(nbformat.v4.new_markdown_cell("prose", id="m"))
+    notebook.cells[0].source += "  # why"
     nbformat.write(notebook, path)
     assert call(book).stdout == "0 of 2 chapters to execute\n"
     notebook.cells[0].source = "print('other words')"
@@ -353,24 +381,26 @@ def test_failing_chapter_is_named_and_left_as_it_was(book, source, said):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_refresh_changes_nothing(book, sign):
-    write(book, "good", "open('started', 'w').close()", "import time; time.sleep(3)", "print('late')")
+    write(book, "good", "open('started', 'w').close()", WAITING, "print('late')")
     git(book, "commit", "-qam", "slow")
     process = subprocess.Popen([sys.executable, "tools/refresh.py", "good"], cwd=book, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, start_new_session=True)
-    until(book / "chapters/started")
+    until((book / "chapters/started").exists)
+    family = psutil.Process(process.pid).children(recursive=True)
     (os.killpg if sign == signal.SIGINT else os.kill)(process.pid, sign)  # Ctrl-C goes to the whole group
+    process.wait()
+    (book / "chapters/go").touch()
+    until(lambda: all(map(ended, family)))  # a worker that outlives the refresh too
     process.communicate()
     assert process.returncode != 0
-    time.sleep(4)  # a worker that outlives the refresh has ended by now
     assert changes(book) == ""
 
 
 def test_what_is_saved_while_a_chapter_runs_is_kept(book):
-    write(book, "good", "open('started', 'w').close()", "import time\nfor _ in range(600):\n"
-          "    if __import__('os').path.exists('go'): break\n    time.sleep(0.1)")
+    write(book, "good", "open('started', 'w').close()", WAITING)
     command = [sys.executable, "tools/refresh.py", "good"]
     process = subprocess.Popen(command, cwd=book, stdout=subprocess.PIPE, text=True)
-    until(book / "chapters/started")
+    until((book / "chapters/started").exists)
     write(book, "good", "print('a new sentence')")
     (book / "chapters/go").touch()
     said = process.communicate()[0]
@@ -443,12 +473,13 @@ def test_file_that_is_no_notebook_is_one_clear_error(book):
 
 
 def test_stored_chapters_are_fresh():
-    assert [(path.stem, why) for path in refresh.chapters() if (why := refresh.stale(path))] == []
+    assert [(path.stem, why) for path in notebooks.chapters() if (why := refresh.stale(path))] == []
 
 
 def test_stored_chapters_are_json_as_refresh_writes_it():
-    for path in refresh.chapters():
-        notebook = nbformat.read(path, 4)
+    for path in notebooks.chapters():
+        notebook = notebooks.read(path)
         assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n", path.name
-        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-        assert metadata == refresh.CLEAN_METADATA | {"fingerprint": metadata["fingerprint"]}, path.name
+        metadata = notebook.metadata
+        own = {key: metadata[key] for key in ("book", "fingerprint") if key in metadata}
+        assert metadata == notebooks.CLEAN_METADATA | own, path.name

@@ -11,6 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import ledger
+import notebooks
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +34,7 @@ def book(tmp_path_factory):
     cells = [new_markdown_cell("{glue:text}`claim_page_gain:s`", id="a"), new_code_cell(SOURCE, id="b")]
     nbformat.write(new_notebook(cells=cells), root / "chapters/page.ipynb")
     path = root / "chapters/page.ipynb"
-    refresh.store(refresh.execute(path, root)[0], path)
+    notebooks.store(refresh.execute(path, root)[0], path)
     return root
 
 
@@ -44,7 +45,7 @@ def make_claims(book, offset):
 
 def test_an_executed_claim_is_in_the_ledger(book):
     assert ledger.complaints(book) == []
-    assert [(r["chapter"], r["name"], r["words"]) for r in ledger.records(book)] == [("page", "page_gain", "holds")]
+    assert [(r["chapter"], r["name"], r["words"]) for r in notebooks.claims(book)] == [("page", "page_gain", "holds")]
 
 
 @pytest.mark.parametrize(("offset", "said"), [
@@ -70,7 +71,7 @@ def test_a_cell_that_fails_is_red(book, tmp_path):
 
 
 def test_every_experiment_over_seeds_takes_the_books_seeds():
-    for path in refresh.chapters():
-        code = "\n".join(c.source for c in refresh.read(path).cells if c.cell_type == "code")
+    for path in notebooks.chapters():
+        code = notebooks.code(notebooks.read(path))
         if "course.claim(" in code:
             assert not re.search(r"SEEDS = range\(|for seed in range\(", code), f"{path.stem}: wanted course.seeds"

@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 import engines
-from conftest import decode
+from notebooks import decode
 from test_live import SOBEL, filtered, photo
 from test_pages import AXE, CHAPTERS, PAGES, SHOWN, broken, other_frame, stored_explorables
 

@@ -15,10 +15,11 @@ import pytest
 
 import build
 import lab as lab_command
+import notebooks
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = [path.stem for path in refresh.chapters()]
+CHAPTERS = [path.stem for path in notebooks.chapters()]
 IDLE = "jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status == 'idle'"
 SHOWN = f"""name => window.jupyterapp?.shell.currentWidget?.context?.path == `${{name}}.ipynb` &&
   jupyterapp.shell.currentWidget.content.widgets.length && {IDLE}"""
@@ -71,7 +72,7 @@ def lab(tmp_path):
     """The address of a JupyterLab in a folder with the helper and a chapter up to its first explorable."""
     shutil.copytree(ROOT / "chapters/course", tmp_path / "chapters/course")
     (tmp_path / "imgs").symlink_to(ROOT / "imgs")
-    notebook = nbformat.read(ROOT / f"chapters/{CHAPTER}.ipynb", 4)
+    notebook = notebooks.read(ROOT / f"chapters/{CHAPTER}.ipynb")
     last = next(i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and "course.explore(" in c.source)
     notebook.cells = notebook.cells[:last + 1]
     nbformat.write(notebook, tmp_path / f"chapters/{CHAPTER}.ipynb")
@@ -138,7 +139,7 @@ def desk(browser, students):
 
 @pytest.mark.parametrize("name", [*CHAPTERS, "kinds"])
 def test_student_edition_reads_like_the_page(desk, fork, name):
-    notebook = nbformat.read(fork.html / f"_sources/chapters/{name}.ipynb", 4)
+    notebook = notebooks.read(fork.html / f"_sources/chapters/{name}.ipynb")
     cells = [c for c in notebook.cells if c.cell_type == "markdown"]
     page = (fork.html / f"chapters/{name}.html").read_text(encoding="utf-8")
     for command in ("docmanager:save", "application:close-all"):
@@ -176,7 +177,7 @@ def test_a_bar_is_seen_while_a_cell_works_and_leaves_no_trace(browser, tmp_path)
     shutil.copytree(ROOT / "chapters/course", tmp_path / "course")
     cells = [nbformat.v4.new_code_cell(source) for source in (LONG, "print('usable', torch.get_default_dtype())")]
     path = tmp_path / "long.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA), path)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA), path)
     with running(tmp_path) as url, opened(browser, url, "long") as tab:
         tab.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
         said = re.compile(r"^\s*seeds 0 of 2\s+updates \d+ of 100000, about \d+ s left\s*$")
@@ -193,7 +194,7 @@ def test_a_bar_is_seen_while_a_cell_works_and_leaves_no_trace(browser, tmp_path)
         tab.get_by_text("usable torch.float32").wait_for()
         tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
         tab.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
-    assert "progress" not in json.dumps([c.get("outputs") for c in nbformat.read(path, 4).cells])
+    assert "progress" not in json.dumps([c.get("outputs") for c in notebooks.read(path).cells])
 
 
 def test_a_chapter_saved_in_jupyterlab_is_refused_until_it_is_refreshed(browser, tmp_path, monkeypatch):
@@ -206,7 +207,7 @@ def test_a_chapter_saved_in_jupyterlab_is_refused_until_it_is_refreshed(browser,
                "alt='Nothing is to be seen, the level is said.')")
     cells = [nbformat.v4.new_markdown_cell("# Page"), nbformat.v4.new_code_cell(explore)]
     path = tmp_path / "chapters/page.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA), path)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA), path)
     refresh.run([path], root=tmp_path)
     first = path.read_bytes()
     assert build.build(root=tmp_path) == [] and refresh.stale(path, tmp_path) == []

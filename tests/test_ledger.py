@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import guard
 import ledger
+import notebooks
 
 TOOLS = Path(ledger.__file__).parent
 BETTER, WORSE = [0.5, 0.51, 0.52, 0.5, 0.49], [2.0, 2.1, 1.9, 2, 2]
@@ -86,7 +87,7 @@ def book(tmp_path):
 
 
 def test_records_verdicts_and_sources(book):
-    found = ledger.records(book)
+    found = notebooks.claims(book)
     assert [(r["chapter"], r["name"], r["verdict"]) for r in found] == [
         ("one" if name < "d" else "two", name, claim[3]) for name, claim in CLAIMS.items()]
     assert ledger.complaints(book) == guard.citation_complaints(book) == []
@@ -125,7 +126,7 @@ def test_folklore_beside_a_source_is_red(book):
 
 
 def test_downloads(book):
-    found = ledger.records(book)
+    found = notebooks.claims(book)
     ledger.write(found, book / "out")
     assert json.loads((book / "out/claims.json").read_text(encoding="utf-8")) == found
     rows = list(csv.DictReader((book / "out/claims.csv").read_text(encoding="utf-8").splitlines()))

@@ -40,7 +40,7 @@ def page(browser, address):
     """PAGE in a fresh tab; an error of a script fails the test."""
     tab, errors = browser.new_page(), []
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.set_default_timeout(10_000)
+    tab.set_default_timeout(120_000)
     tab.goto(address)
     yield tab
     tab.close()

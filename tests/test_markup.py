@@ -11,10 +11,10 @@ from bs4 import BeautifulSoup
 import guard
 import lighthouse
 import markup
-import refresh
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = [f"chapters/{path.stem}" for path in refresh.chapters()]
+CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
 FRAMES = """figure => {  // of each picture: which frame is in sight, its share of the box, whether it is there
   const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
   return [...figure.querySelectorAll(".explore-frame")].filter(frame => frame.checkVisibility()).map(frame => {

@@ -17,7 +17,7 @@ import pytest
 from PIL import ImageOps
 
 import refresh
-from conftest import FRAMES, SHAPE, decode
+from notebooks import FRAMES, decode
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text(encoding="utf-8"))
@@ -81,9 +81,8 @@ def damage(notebook, mutant):
             data["image/png"] = spotted(data["image/png"], "PNG")
         else:  # the first frame of an explorable
             data = only([o.data for o in cell.outputs if FRAMES.search(o.get("data", {}).get("text/html", ""))], mutant)
-            rows, columns = map(int, SHAPE.search(data["text/html"]).groups())
-            data["text/html"] = FRAMES.sub(
-                lambda m: f"data:image/webp;base64,{spotted(m[1], 'WEBP', rows, columns)}", data["text/html"])
+            rows, columns, strip = FRAMES.search(data["text/html"]).groups()
+            data["text/html"] = data["text/html"].replace(strip, spotted(strip, "WEBP", int(rows), int(columns)))
     else:  # kinds of changed code
         replaced(code, mutant, lambda text: text.replace(find, mutant["put"]))
 
@@ -101,7 +100,7 @@ def compare(chapter, folder, mutant=None):
         damage(notebook, mutant)
         assert nbformat.writes(notebook) != before, "the damage changes nothing"
     nbformat.write(notebook, copy / f"{chapter}.ipynb")
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT}/tools\n")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval",
                "--nbval-current-env", f"chapters/{chapter}.ipynb"]
     env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | {"OMP_NUM_THREADS": "1"}

@@ -2,15 +2,15 @@
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
 import guard
-import refresh
+import notebooks
+from notebooks import prose
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = {path.stem: nbformat.read(path, 4) for path in refresh.chapters()}
+CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
 HUSHING_TAGS = {"nbval-skip", "nbval-ignore-output", "raises-exception", "remove-input", "remove-cell"}
 
 
@@ -21,11 +21,7 @@ def chapter(request):
 
 def code_cells(notebook):
     """[(number as Jupyter shows it, cell), …]"""
-    return list(enumerate((c for c in notebook.cells if c.cell_type == "code"), 1))
-
-
-def prose(notebook):
-    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    return list(enumerate(notebooks.code_cells(notebook), 1))
 
 
 def test_the_book_keeps_its_chapters_and_their_order():
@@ -121,8 +117,7 @@ def test_stated_running_time_holds(chapter):
 
 
 def test_every_glued_number_is_used_and_asked_for_once_computed():
-    glued = {out.metadata.scrapbook.name for notebook in CHAPTERS.values() for _, c in code_cells(notebook)
-             for out in c.outputs if "scrapbook" in out.get("metadata", {})}
+    glued = {name for notebook in CHAPTERS.values() for name in notebooks.glued(notebooks.outputs(notebook))}
     pages = [prose(notebook) for notebook in CHAPTERS.values()]
     pages += [path.read_text(encoding="utf-8") for path in guard.sources(ROOT) if path.suffix == ".md"]
     asked = {m for page in pages for m in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:[\w.]+::)?(\w+)", page)}

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlparse
 
-import nbformat
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
@@ -17,13 +16,13 @@ from PIL import Image
 
 import guard
 import night
-import refresh
-from conftest import decode
+import notebooks
 from course import figures
+from notebooks import decode
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = guard.toc_files(ROOT)
-CHAPTERS = [f"chapters/{path.stem}" for path in refresh.chapters()]
+CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
 AXE = Path(sys.prefix, "web/node_modules/axe-core/axe.min.js")
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]
@@ -167,11 +166,9 @@ def test_reading_on_is_light(browser, site):
 
 def stored_explorables(page, theme="light"):
     """[(values of each control, frames or None, sentences)] of a chapter, from the outputs of its notebook."""
-    notebook = nbformat.read(ROOT / f"{page}.ipynb", 4)
-    texts = [out.data["text/html"] for c in notebook.cells for out in c.get("outputs", [])
-             if 'class="explore"' in out.get("data", {}).get("text/html", "")]
+    texts = notebooks.of_kind(notebooks.outputs(notebooks.read(ROOT / f"{page}.ipynb")), "text/html")
     found = []
-    for text in texts:
+    for text in [text for text in texts if 'class="explore"' in text]:
         figure = BeautifulSoup(text, "html.parser").figure
         values = [[o.text for o in c.select("option")] if c.name == "select" else json.loads(c["data-values"])
                   for c in figure.select("input, select")]
@@ -391,9 +388,8 @@ def test_no_style_is_lost(browser, site, page, theme):
 
 def test_intensities_are_true_in_the_dark(browser, site):
     """What is on the screen equals the picture in the notebook where its intensities lie; around them it is dark."""
-    notebook = nbformat.read(ROOT / "chapters/cnn.ipynb", 4)
-    stored = [Image.open(io.BytesIO(base64.b64decode(out.data["image/png"])))
-              for c in notebook.cells for out in c.get("outputs", []) if "image/png" in out.get("data", {})]
+    pictures = notebooks.of_kind(notebooks.outputs(notebooks.read(ROOT / "chapters/cnn.ipynb")), "image/png")
+    stored = [Image.open(io.BytesIO(base64.b64decode(picture))) for picture in pictures]
     with visiting(browser, site, 1600, "dark") as visit:
         go(visit, site, "chapters/cnn")
         shown = [picture for picture in visit.tab.locator("article .cell_output img:not(.explore img)").all()

@@ -1,6 +1,5 @@
 """Rows of studies are stored once and never lost, whatever is killed; only what they depend on makes them stale."""
 import csv
-import json
 import os
 import re
 import shutil
@@ -11,9 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from studies.engine import check, code, grid
+import reach
+from studies.engine import check, grid
 from studies.engine.__main__ import choose, seeds_of, whole
 from studies.engine.rows import Rows, Study, StudyError, digest, flat, load
 
@@ -41,7 +43,8 @@ def run(*, size, seed):
 def book(tmp_path):
     """A book with a small `course` and no study; `write` adds one."""
     root = tmp_path / "my book"
-    shutil.copytree(ROOT / "studies/engine", root / "studies/engine", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("studies/engine", "tools"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "chapters/course").mkdir(parents=True)
     for name, text in COURSE.items():
         (root / f"chapters/course/{name}.py").write_text(text)
@@ -128,7 +131,7 @@ def test_code_counts_where_it_is_used_and_docstrings_never(book, use):
     networks, data = (book / f"chapters/course/{name}.py" for name in ("networks", "data"))
 
     def prints():
-        return code.fingerprint("uses", book), code.fingerprint("other", book)
+        return reach.of_study("uses", book), reach.of_study("other", book)
 
     before = prints()
     text = networks.read_text()
@@ -153,18 +156,18 @@ def test_code_counts_where_it_is_used_and_docstrings_never(book, use):
 def test_grid_and_what_run_does_not_reach_do_not_count(book, old, new, same):
     write(book, "uses", "import math\nHALF = 0.5\nTABLE = {}\n\n\ndef run(*, size, seed):\n"
                         "    return HALF, TABLE, math.pi, seed / 2\n")
-    path, before = book / "studies/uses.py", code.fingerprint("uses", book)
+    path, before = book / "studies/uses.py", reach.of_study("uses", book)
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    assert (code.fingerprint("uses", book) == before) == same
+    assert (reach.of_study("uses", book) == before) == same
 
 
 def test_star_imports_are_followed(book):
     write(book, "uses", "from course.networks import *\n\n\ndef run(*, size, seed):\n    return net(1)\n")
-    before = code.fingerprint("uses", book)
+    before = reach.of_study("uses", book)
     path = book / "chapters/course/networks.py"
     path.write_text(path.read_text().replace("FACTOR = 2", "FACTOR = 3"))
-    assert code.fingerprint("uses", book) != before
+    assert reach.of_study("uses", book) != before
 
 
 # The file
@@ -597,8 +600,6 @@ def test_rows_as_columns(book):
 
 
 def test_a_chapter_that_reads_rows_is_stale_when_they_change(book, table):
-    from nbformat.v4 import new_code_cell, new_notebook
-
     import refresh
     (book / "imgs").mkdir()
     (book / "requirements.txt").touch()
@@ -618,8 +619,8 @@ def test_the_page_shows_every_study_that_has_rows(tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     record = {"name": "a", "sentence": "It gains.", "verdict": "holds", "scale": "study cnn_updates, 48 pixels"}
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/page\n")
-    cell = {"outputs": [{"metadata": {"record": record}}]}
-    (tmp_path / "chapters/page.ipynb").write_text(json.dumps({"cells": [cell]}))
+    cell = new_code_cell(outputs=[new_output("display_data", metadata={"record": record})])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "chapters/page.ipynb")
     text = evidence.fill((ROOT / "chapters/studies.md").read_text(encoding="utf-8"), tmp_path)
     names = [p.stem for p in (ROOT / "studies/results").glob("*.csv") if "." not in p.stem]
     assert names and "<!--" not in text

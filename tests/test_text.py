@@ -17,7 +17,7 @@ from test_pages import AXE, PAGES, ROOT, VIEWS, go, visiting
 def searched(visit, site, words, path=""):
     """The hits of a search, after the last excerpt came."""
     visit.tab.goto(f"{path or site.url}search.html?q={words}")
-    expect(visit.tab.locator("#search-results > h2")).to_have_text("Search Results", timeout=30_000)
+    expect(visit.tab.locator("#search-results > h2")).to_have_text("Search Results")
     hits = visit.tab.locator(".search li")
     expect(visit.tab.locator(".search li .context")).to_have_count(hits.count())
     return hits

@@ -5,16 +5,13 @@
 A panel is a picture or a plot inside a figure, found by its ink and counted from 0 in reading order, so nothing moves
 when a figure is drawn again. A figure that is gone, or has fewer panels, is an error that names it.
 """
-import base64
-import io
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-import guard
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH, HEIGHT, GAP = 320, 200, 4  # pixels of a card
@@ -34,13 +31,12 @@ CARDS = {"end_to_end": ("measurement", [1, 0], (.3, .05, .8, .55)), "loss_design
 
 def panels(chapter: str, name: str, root: Path = ROOT) -> list[Image.Image]:
     """The panels of a chapter's stored figure, in reading order."""
-    notebook = json.loads(guard.read_text(root / f"chapters/{chapter}.ipynb"))
-    for cell in notebook["cells"]:
-        if cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") == f"fig-{chapter}-{name}":
-            stored = [out["data"]["image/png"] for out in cell["outputs"] if "image/png" in out.get("data", {})]
+    for cell in notebooks.code_cells(notebooks.read(root / f"chapters/{chapter}.ipynb")):
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == f"fig-{chapter}-{name}":
+            stored = notebooks.of_kind(cell.outputs, "image/png")
             if not stored:
                 break
-            figure = Image.open(io.BytesIO(base64.b64decode("".join(stored[0])))).convert("RGB")
+            figure = notebooks.decode(stored[0])
             ink = ndimage.label(np.asarray(figure).min(2) < 253, np.ones((3, 3)))[0]
             boxes = [box for box in ndimage.find_objects(ink) if min(s.stop - s.start for s in box) > 60]
             boxes.sort(key=lambda box: (round(box[0].stop / 40), box[1].start))

@@ -14,19 +14,19 @@ from nbclient import NotebookClient
 
 import guard
 import ledger
-import refresh
+import notebooks
+from refresh import CELL_SECONDS
 
 
 def run(path: Path) -> tuple[list[dict], list[str]]:
     """Execute a chapter; the records of its claims, and the errors of its cells."""
-    notebook = refresh.read(path)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-    NotebookClient(notebook, timeout=refresh.CELL_SECONDS, kernel_name="python3", allow_errors=True,
+    notebook = notebooks.read(path)
+    notebooks.clear(notebook)
+    NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", allow_errors=True,
                    resources={"metadata": {"path": str(path.parent)}}).execute()
-    return ledger.made(notebook), [f"{path.stem}: {out.ename}: {out.evalue}" for c in notebook.cells
-                                   for out in c.get("outputs", []) if out.output_type == "error"]
+    outputs = notebooks.outputs(notebook)
+    return notebooks.records(outputs), [f"{path.stem}: {out.ename}: {out.evalue}" for out in outputs
+                                        if out.output_type == "error"]
 
 
 def main() -> None:
@@ -36,13 +36,13 @@ def main() -> None:
     args = ap.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        paths = [p for p in refresh.choose(args.chapters) if "course.claim(" in guard.read_text(p)]
+        paths = [p for p in notebooks.choose(args.chapters) if "course.claim(" in guard.read_text(p)]
     except ValueError as e:
         sys.exit(str(e))
     with ProcessPoolExecutor(args.jobs) as pool:
         results = list(pool.map(run, paths))
     print(f"seeds from {os.environ.get('SEED_OFFSET', '0')} on")
-    stored = {r["name"]: r["words"] for r in ledger.records()}
+    stored = {r["name"]: r["words"] for r in notebooks.claims()}
     found = [(path.stem, r) for path, (records, _) in zip(paths, results) for r in records]
     for chapter, r in found:
         print(ledger.line([chapter, r["name"], r["words"], "; ".join(ledger.measured(r))]))

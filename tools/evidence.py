@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 import guard
 import ledger
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "chapters/studies"
@@ -155,7 +156,7 @@ def fill(text: str, root: Path = ROOT) -> str:
     """The page, with what its two lines stand for."""
     stored = [p for p in sorted((root / "studies").glob("*.py")) if p.stem.isidentifier()
               and (root / f"studies/results/{p.stem}.csv").exists()]
-    claims = ledger.records(root) if "<!-- studies -->" in text else []
+    claims = notebooks.claims(root) if "<!-- studies -->" in text else []
     sections = "\n".join(section(path, root, claims) for path in stored) if "<!-- studies -->" in text else ""
     return text.replace("<!-- studies -->", sections).replace("<!-- speed -->", speed(root))
 

@@ -7,12 +7,16 @@ from urllib.parse import unquote
 import yaml
 from bs4 import BeautifulSoup
 
+import notebooks
+from notebooks import read_text, sources, toc_files
+
 ROOT = Path(__file__).resolve().parent.parent
 ALT_LENGTH = 20  # characters of alternative text, at least
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|tmp|Users|work|opt|mnt|var|private)/[\w.-]+"
                           r"|\b[A-Z]:\\+Users|site-packages")
 UNFILLED = re.compile(r"\{(?:glue|ref|numref|eq|doc|cite|prf)(?::\w+)?\}|\?\?|\(\?\)")
-pictures = runpy.run_path(str(ROOT / "chapters/course/assets.py"))["pictures"]  # the package itself imports torch
+assets = runpy.run_path(str(ROOT / "chapters/course/assets.py"))  # the package itself imports torch
+pictures, originals = assets["pictures"], assets["originals"]
 TEMPLATE = re.compile(r"binder-examples|github\.com/executablebooks/jupyter-book")
 
 
@@ -37,34 +41,9 @@ def _mapping(loader, node):
 UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read_text(path: Path) -> str:
-    """The text of a file, the same whatever its line endings, and with or without a byte-order mark."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as e:
-        raise ValueError(f"{path.name}: byte {e.start} is no UTF-8 ({e.reason}), wanted text in UTF-8") from None
-
-
 def unwritable(error: OSError) -> str:
     """One sentence on a file that cannot be written, and what to do."""
     return f"{error.filename or 'a file'}: {error.strerror}; wanted a folder that can be written: copy the book to one"
-
-
-def toc_files(root: Path = ROOT) -> list[str]:
-    """The pages of `_toc.yml` in their order, without suffix."""
-    def walk(node):
-        for key, value in node.items():
-            if key in ("root", "file"):
-                yield value
-            elif key in ("parts", "chapters", "sections"):
-                for child in value:
-                    yield from walk(child)
-    return list(walk(yaml.safe_load(read_text(root / "_toc.yml"))))
-
-
-def sources(root: Path = ROOT) -> list[Path]:
-    """The files of those pages."""
-    return [path for file in toc_files(root) for path in (root / f"{file}.md", root / f"{file}.ipynb") if path.exists()]
 
 
 def yaml_complaints(root: Path) -> list[str]:
@@ -83,7 +62,7 @@ def citation_complaints(root: Path) -> list[str]:
     known = set(re.findall(r"^@\w+\{([^,\s]+),", read_text(root / "references.bib"), re.M))
     text = "".join(read_text(p) for p in sources(root))
     cited = {key.strip() for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text) for key in keys.split(",")}
-    claimed = set(re.findall(r'"([^"]+)"', "".join(re.findall(r'"sources": \[([^\]]*)\]', text))))  # in the ledger
+    claimed = {key for claim in notebooks.claims(root) for key in claim["sources"]}
     return ([f"references.bib: {key} is cited nowhere" for key in sorted(known - cited - claimed)]
             + [f"{key} is cited, and not in references.bib" for key in sorted(cited - known)])
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import guard
-import refresh
+import notebooks
 import student
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,9 +30,9 @@ def options(folder: Path) -> list[str]:
 def changed(path: Path) -> bool:
     """Whether somebody changed or ran this notebook since it was laid here."""
     try:
-        notebook = refresh.read(path)
+        notebook = notebooks.read(path)
         return student.digest(notebook) != notebook.metadata.get("edition")
-    except (refresh.ChapterError, ValueError):
+    except (notebooks.ChapterError, ValueError):
         return True
 
 
@@ -43,11 +43,11 @@ def lay(edition: Path, folder: Path) -> list[str]:
     for path in sorted(edition.glob("*.ipynb")):
         mine = folder / path.name
         if not mine.exists() or not changed(mine):
-            refresh.store(refresh.read(path), mine)
+            notebooks.store(notebooks.read(path), mine)
             continue
         try:
-            newer = refresh.read(mine).metadata.get("edition") != refresh.read(path).metadata.edition
-        except (refresh.ChapterError, ValueError):
+            newer = notebooks.read(mine).metadata.get("edition") != notebooks.read(path).metadata.edition
+        except (notebooks.ChapterError, ValueError):
             newer = True
         kept.append(f"{folder.name}/{mine.name}: changed by you, and kept"
                     + ("; the book has a newer edition: rename yours and call again to get it" if newer else ""))

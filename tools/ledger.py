@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import guard
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 rule = runpy.run_path(str(ROOT / "chapters/course/verdict.py"))  # the package itself imports torch
@@ -27,31 +28,10 @@ COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "firm", "scale"
            "smallest", "unit", "mean", "low", "high", "n", "true", "judged")
 
 
-def outputs(notebook: dict) -> list[dict]:
-    """All outputs of a notebook."""
-    return [out for cell in notebook["cells"] for out in cell.get("outputs", [])]
-
-
-def made(notebook: dict) -> list[dict]:
-    """The records in the outputs of a notebook."""
-    about = (out.get("metadata", {}) for out in outputs(notebook))
-    return [a["record"] for a in about if "record" in a]
-
-
-def chapters(root: Path = ROOT) -> dict[str, dict]:
-    """The stored notebooks in the order of `_toc.yml`: {name: notebook}."""
-    return {path.stem: json.loads(guard.read_text(path)) for path in guard.sources(root) if path.suffix == ".ipynb"}
-
-
-def records(root: Path = ROOT) -> list[dict]:
-    """The records of the stored chapters, in the order of `_toc.yml`, each with its chapter."""
-    return [{"chapter": name, **r} for name, notebook in chapters(root).items() for r in made(notebook)]
-
-
-def wrong(notebook: dict, known: set[str]) -> Iterator[str]:
+def wrong(notebook, known: set[str]) -> Iterator[str]:
     """What is wrong with the claims of a chapter, one line each; `known` are the sources that there are."""
-    claims = {f"claim_{r['name']}": r for r in made(notebook)}
-    text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+    claims = {f"claim_{r['name']}": r for r in notebooks.records(notebooks.outputs(notebook))}
+    text = notebooks.prose(notebook)
     for name, r in claims.items():
         yield from (f"claim {r['name']!r}: source {key!r} is not in references.bib"
                     for key in r["sources"] if key not in known)
@@ -67,10 +47,10 @@ def wrong(notebook: dict, known: set[str]) -> Iterator[str]:
             yield f"wanted a quoted verdict behind **Verdict:**, got {rest!r}"
     for word in re.findall(rf"\*\*({'|'.join(sorted(VERDICTS, key=len, reverse=True))})\b", text, re.I):
         yield f"the verdict {word!r} is written by hand, wanted {{glue:text}}`claim_NAME:s`"
-    for out in outputs(notebook):
+    for out in notebooks.outputs(notebook):
         about = out.get("metadata", {})
         if r := about.get("record") or claims.get(about.get("scrapbook", {}).get("name")):
-            words, said = rule["words"](r["conditions"]), "".join(map("".join, out["data"].values()))
+            words, said = rule["words"](r["conditions"]), "".join(out.data.values())
             if said != (rule["told"](r | {"words": words}) if "record" in about else repr(words)):
                 yield f"an output says another verdict than its numbers: {said}"
 
@@ -82,9 +62,8 @@ def complaints(root: Path = ROOT) -> list[str]:
     verdicts that an author wrote by hand, and outputs that say something else than the rule says of their numbers.
     """
     known = {*re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(root / "references.bib"), re.M), *NO_KEYS}
-    stored = chapters(root)
-    names = Counter(r["name"] for notebook in stored.values() for r in made(notebook))
-    return ([f"{chapter}: {said}" for chapter, notebook in stored.items() for said in wrong(notebook, known)]
+    names = Counter(r["name"] for r in notebooks.claims(root))
+    return ([f"{path.stem}: {said}" for path in notebooks.chapters(root) for said in wrong(notebooks.read(path), known)]
             + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1])
 
 
@@ -223,7 +202,7 @@ def write(found: list[dict], folder: Path) -> None:
 def quote(app, config) -> None:
     """Write the files and give the pages the ledger to quote."""
     root = Path(app.srcdir)
-    found = records(root)
+    found = notebooks.claims(root)
     write(found, root / "_build/ledger")
     counts = Counter(r["verdict"] for r in found)
     config.html_static_path.append("_build/ledger/ledger.css")
@@ -243,5 +222,5 @@ def setup(app):
 if __name__ == "__main__":
     if wrong := complaints():
         sys.exit("\n".join(wrong))
-    write(records(), ROOT / "_build/ledger")
-    print(page(records()))
+    write(notebooks.claims(), ROOT / "_build/ledger")
+    print(page(notebooks.claims()))

@@ -2,10 +2,10 @@
 
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
-A chapter is stale when the fingerprint in its metadata differs from one computed over its code cells, its outputs, the
-rows of the studies that it reads, the package chapters/course, the pictures in imgs/ and requirements.txt: outputs that
-another program stored are stale, too. A chapter that fails, or an interrupted run, leaves the stored notebook as it
-was.
+A chapter is stale when the fingerprint in its metadata differs from one computed over the syntax of its code cells and
+of what they use of chapters/course, its outputs, the rows and pictures that it reads, and requirements.txt. So outputs
+that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run, leaves
+the stored notebook as it was.
 """
 import argparse
 import errno
@@ -24,42 +24,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 import guard
+import reach
+from notebooks import CLEAN_METADATA, ChapterError, chapters, choose, clear, code, code_cells, read, store
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 600
-CLEAN_METADATA = {  # the language for nbconvert, without the version that a kernel adds
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python",
-                      "nbconvert_exporter": "python"}}
-
-
-class ChapterError(Exception):
-    """A chapter could not be executed; the message names chapter, cell as Jupyter numbers it, and error."""
-
-
-def chapters(root: Path = ROOT) -> list[Path]:
-    """The notebooks of the book, in the order of `_toc.yml`."""
-    return [path for file in guard.toc_files(root) if (path := root / f"{file}.ipynb").exists()]
-
-
-def read(path: Path):
-    """The notebook in this file; ChapterError if it is none."""
-    try:
-        notebook = nbformat.reads(guard.read_text(path), 4)  # which only logs what is wrong
-        nbformat.validate(notebook, relax_add_props=True)
-        return notebook
-    except (ValueError, AttributeError, TypeError, OSError, nbformat.reader.NotJSONError,
-            nbformat.ValidationError) as e:
-        raise ChapterError(f"{path.stem}: {path.name} is no notebook: {str(e).splitlines()[0][:100]}") from None
-
-
-def choose(names: list[str], root: Path = ROOT) -> list[Path]:
-    """The chapters of these names, all where there is none; ValueError for a name that is no chapter."""
-    by_name = {path.stem: path for path in chapters(root)}
-    unknown = [name for name in names if name not in by_name]
-    if unknown:
-        raise ValueError(f"CHAPTERS: got {', '.join(unknown)}, wanted names out of {', '.join(by_name)}")
-    return [path for name, path in by_name.items() if not names or name in names]
 
 
 def digest(*parts: str | bytes) -> str:
@@ -70,34 +39,39 @@ def digest(*parts: str | bytes) -> str:
 
 def sources(notebook) -> list:
     """What a person wrote in a notebook."""
-    return [(cell.cell_type, cell.source, {**cell.metadata, "execution": None}) for cell in notebook.cells]
+    return [notebook.metadata.get("book")] + [(cell.cell_type, cell.source, {**cell.metadata, "execution": None})
+                                              for cell in notebook.cells]
 
 
 def outputs(notebook) -> str:
     """A digest of the outputs of a notebook."""
-    cells = [c for c in notebook.cells if c.cell_type == "code"]
-    return digest(*(json.dumps([c.execution_count, c.outputs], sort_keys=True) for c in cells))
+    return digest(*(json.dumps([c.execution_count, c.outputs], sort_keys=True) for c in code_cells(notebook)))
 
 
 def rows_read(notebook, root: Path = ROOT) -> list[Path]:
     """The stored rows of the studies that a notebook's code names: course.studies.rows("NAME")."""
-    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
-    names = sorted(set(re.findall(r"\brows\(\s*[\"'](\w+)[\"']", code)))
+    names = sorted(set(re.findall(r"\brows\(\s*[\"'](\w+)[\"']", code(notebook))))
     return [p for name in names if (p := root / f"studies/results/{name}.csv").exists()]
+
+
+def pictures_read(notebook, root: Path = ROOT) -> list[Path]:
+    """The pictures that a notebook's code names, and their originals; all, where it loads one and names none."""
+    there, text = guard.pictures(root / "imgs"), code(notebook)
+    named = [p for p in there if p.name in text]
+    found = {*named, *(original for p in named for original in guard.originals(p.name, root / "imgs"))}
+    return sorted(found) or (there if re.search(r"\b(load_grey|course_asset_path)\b", text) else [])
 
 
 def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     """What the stored outputs of a notebook are and depend on: {what: digest of it}."""
-    cells = [c for c in notebook.cells if c.cell_type == "code"]
-    # Only what can be imported: systems and editors lay other files beside it.
-    helper = sorted(p for p in (root / "chapters/course").glob("*.py") if p.stem.isidentifier())
-    rows = rows_read(notebook, root)
+    rows, pictures = rows_read(notebook, root), pictures_read(notebook, root)
+    used = reach.of_notebook(code(notebook), root)
     return {
-        "its code": digest(*(c.source for c in cells)),
+        "its code": digest(*(reach.syntax(c.source) for c in code_cells(notebook))),
         "its outputs": outputs(notebook),
         **({"its studies": digest(*(p.name + guard.read_text(p) for p in rows))} if rows else {}),
-        "course": digest(*(p.name + guard.read_text(p) for p in helper)),
-        "the pictures": digest(*(p.name.encode() + p.read_bytes() for p in guard.pictures(root / "imgs"))),
+        **({"its pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures))} if pictures else {}),
+        **({"course": digest(*used)} if used else {}),
         "requirements.txt": digest(guard.read_text(root / "requirements.txt")),
     }
 
@@ -144,9 +118,7 @@ def execute(path: Path, root: Path = ROOT):
     """
     notebook = read(path)
     before = fingerprint(notebook, root)
-    cells = [c for c in notebook.cells if c.cell_type == "code"]
-    for cell in cells:
-        cell.outputs, cell.execution_count = [], None
+    cells = clear(notebook)
     started = []
     client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
                             coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}},
@@ -164,20 +136,11 @@ def execute(path: Path, root: Path = ROOT):
             out.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # names a widget of that kernel
         cell.metadata.pop("execution", None)
     before["its outputs"] = outputs(notebook)
-    notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, "fingerprint": before})
+    kept = {key: value for key, value in notebook.metadata.items() if key == "book"}  # what the chapter says of itself
+    notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, **kept, "fingerprint": before})
     ends = [at for _, at in started[1:]] + [time.perf_counter()]
     over_seeds = sum(end - at for (cell, at), end in zip(started, ends) if re.search(r"\bSEEDS\b", cell.source))
     return notebook, time.perf_counter() - start, over_seeds
-
-
-def store(notebook, path: Path) -> None:
-    """Write beside the notebook, then rename: it is the old one or the new one, never half of either."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def measure(path: Path, root: Path = ROOT):

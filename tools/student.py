@@ -4,14 +4,12 @@ What MyST adds to Markdown becomes plain Markdown: numbers from the stored run, 
 exercises numbered as on the page, references as links to it. The first code cell carries the helper and the pictures
 for places where `course` cannot be imported. The files replace the sources that the page's download button gives.
 """
-import ast
 import base64
 import io
 import json
 import mimetypes
 import posixpath
 import re
-import runpy
 import zipfile
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from myst_parser.parsers.mdit import create_md_parser
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 
-import guard
+import notebooks
 import refresh
 
 # Within a line, in the order in which they are looked for: what is escaped, roles, code, formulas, links, footnotes
@@ -40,7 +38,6 @@ DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
 BLOCKS = {"heading_open", "fence", "colon_fence", "code_block", "math_block", "math_block_label", "amsmath", "dl_open",
           "footnote_reference_open", "myst_target", "myst_line_comment", "myst_block_break"}
 CODE = {"code", "code-block", "sourcecode"}
-assets = runpy.run_path(str(refresh.ROOT / "chapters/course/assets.py"))  # the package itself imports torch
 FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what JupyterLab and Colab go by
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}  # tags of cells whose code the page folds or lacks
 UNPACK = '''\
@@ -87,7 +84,7 @@ class Edition:
         self.app, self.env, self.docname = app, app.env, docname
         self.page = f"{posixpath.basename(docname)}.html"
         self.root, self.base = Path(app.srcdir), app.config.html_baseurl
-        self.source = refresh.read(self.root / f"{docname}.ipynb")
+        self.source = notebooks.read(self.root / f"{docname}.ipynb")
         config = MdParserConfig(enable_extensions=set(app.config.myst_enable_extensions))
         self.md = create_md_parser(config, RendererHTML)
         sections = [s for s in self.env.get_doctree(docname).findall(nodes.section)
@@ -134,12 +131,9 @@ class Edition:
         file, _, key = key.rpartition("::")
         name, _, form = key.partition(":")
         path = self.root / self.inside(file)
-        notebook = refresh.read(path) if file else self.source
-        for cell in notebook.cells:
-            for out in cell.get("outputs", []):
-                if out.get("metadata", {}).get("scrapbook", {}).get("name") == name:
-                    value = out.data["application/papermill.record/text/plain"]
-                    return f"{float(value):{form}}" if form and form != "s" else str(ast.literal_eval(value))
+        glued = notebooks.glued(notebooks.outputs(notebooks.read(path) if file else self.source))
+        if name in glued:
+            return format(glued[name], "" if form == "s" else form)
         raise ExtensionError(f"{self.docname}.ipynb: nothing is glued as {name!r} in {path.name}")
 
     def resolved(self, role: str, text: str, before: str = ".", after: str = ".") -> str:
@@ -395,13 +389,10 @@ class Edition:
 
     def helper(self):
         """The cell that unpacks the helper, the pictures that the chapter names, and the rows that it reads."""
-        code = "\n".join(c.source for c in self.source.cells if c.cell_type == "code")
         course = sorted(p for p in (self.root / "chapters/course").glob("*.py") if p.stem.isidentifier())
-        named = [p.name for p in guard.pictures(self.root / "imgs") if p.name in code]
-        named += [p.name for name in named for p in assets["originals"](name, self.root / "imgs")]
-        pictures = [self.root / "imgs" / name for name in sorted(set(named))]
+        read = refresh.pictures_read(self.source, self.root) + refresh.rows_read(self.source, self.root)
         with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
-            for path in course + pictures + refresh.rows_read(self.source, self.root):
+            for path in course + read:
                 name = zipfile.ZipInfo(path.relative_to(self.root).as_posix())  # without a date
                 file.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
         data = base64.b85encode(stream.getvalue()).decode()
@@ -416,7 +407,7 @@ class Edition:
             if cell.cell_type == "code" and not any(c.cell_type == "code" for c in cells):
                 cells.append(self.helper())
             cells += self.code(cell) if cell.cell_type == "code" else [self.prose(cell.source, cell.id)]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA)
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA)
         notebook.metadata["edition"] = digest(notebook)  # see tools/lab.py
         return notebook
 
@@ -450,7 +441,7 @@ def write(app, exception):
                 notebook = Edition(app, docname).notebook()
             except (LookupError, TypeError, ValueError, AttributeError, OSError) as e:
                 raise ExtensionError(f"{docname}.ipynb: has no student edition: {type(e).__name__}: {e}") from e
-            refresh.store(notebook, path)
+            notebooks.store(notebook, path)
 
 
 def setup(app):

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "chapters"))  # the studies import `course`
+sys.path += [str(ROOT / "chapters"), str(ROOT / "tools")]  # the studies import `course`, the engine a few tools
 
 from .rows import grid  # noqa: E402
 

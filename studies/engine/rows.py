@@ -10,8 +10,9 @@ import runpy
 from dataclasses import dataclass
 from pathlib import Path
 
+import reach
+
 from . import ROOT
-from .code import fingerprint
 
 RESULTS = ROOT / "studies/results"
 FIXED = "seconds", "device", "threads", "torch", "code", "digest"  # the last columns of every file
@@ -86,7 +87,7 @@ def names(root: Path = ROOT) -> list[str]:
 def load(name: str) -> Study:
     """The study of this name; StudyError if its file is none."""
     try:
-        code = fingerprint(name)
+        code = reach.of_study(name, ROOT)
         module = importlib.import_module(f"studies.{name}")
     except Exception as e:  # whatever the file does
         raise StudyError(f"studies/{name}.py: {type(e).__name__}: {e}") from e

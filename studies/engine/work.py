@@ -15,7 +15,9 @@ from importlib import metadata
 import dask
 from distributed import Client, LocalCluster, as_completed, rpc
 
-from .code import fingerprint
+import reach
+
+from . import ROOT
 from .rows import FIXED, Rows, StudyError, words
 
 TRIES = 3          # of a run that raises
@@ -36,7 +38,7 @@ def loaded(name: str, code: str):
     ------
     RuntimeError                 if the worker's files are others than the caller's
     """
-    if (here := fingerprint(name)) != code:
+    if (here := reach.of_study(name, ROOT)) != code:
         raise RuntimeError(f"study {name!r}: the worker's files have the fingerprint {here}, the caller's {code}; "
                            "wanted the same version of the book on all machines")
     for module in list(sys.modules):

@@ -1,15 +1,14 @@
-"""A fingerprint of what a row depends on: the syntax of `run` and, in turn, of all that it names in studies and course.
+"""What a chapter's or a study's code depends on: the syntax of all that it names, in turn, in studies and course.
 
-A function, a class or a constant that `run` cannot reach makes no row stale; neither do docstrings, comments and blank
+A function, a class or a constant that it cannot reach makes nothing stale; neither do docstrings, comments and blank
 lines. Where a module is used as a whole, as in `getattr(course, name)`, all of it counts. Other packages count by their
-import; the version of torch stands in each row.
+import; their versions stand in requirements.txt, that of torch in each row.
 """
 import ast
+import functools
 import hashlib
 from collections import defaultdict
 from pathlib import Path
-
-from . import ROOT
 
 FOLDERS = {"course": "chapters/course", "studies": "studies"}  # what is followed, from the root of the book
 IMPORTS = ast.Import, ast.ImportFrom
@@ -20,6 +19,14 @@ def is_text(node) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
+def syntax(code: str) -> str:
+    """Of a cell, whatever its comments and docstrings; what is no Python counts as it is written."""
+    try:
+        return repr([tree(node) for node in ast.parse(code).body])
+    except SyntaxError:
+        return code
+
+
 def tree(node):
     """Syntax as nested tuples, without places and docstrings, and the same in every version of Python."""
     if isinstance(node, list):
@@ -28,6 +35,11 @@ def tree(node):
         return repr(node)
     fields = [(name, tree(x)) for name, x in ast.iter_fields(node) if x is not None and name not in ("kind", "ctx")]
     return type(node).__name__, *[(name, x) for name, x in fields if x != ()]
+
+
+@functools.cache
+def written(node) -> str:
+    return repr(tree(node))
 
 
 def dotted(node) -> list[str]:
@@ -52,14 +64,17 @@ def bound_by(node) -> list[str]:
 class Module:
     """The top of a file: {name: statements that bind it}, and all other statements."""
 
-    def __init__(self, name: str, path: Path):
-        self.name, self.package = name, name if path.stem == "__init__" else name.rpartition(".")[0]
+    def __init__(self, name: str, code: str, file: str):
+        self.name, self.package = name, name if file == "__init__.py" else name.rpartition(".")[0]
         self.bound, self.loose = defaultdict(list), []
-        for node in ast.parse(path.read_text(encoding="utf-8-sig"), path.name).body:
+        for node in ast.parse(code, file).body:
             for bound in bound_by(node):
                 self.bound[bound].append(node)
             if not bound_by(node) and not is_text(node):
                 self.loose.append(node)
+
+
+parsed = functools.cache(Module)
 
 
 class Reach:
@@ -74,21 +89,22 @@ class Reach:
         path = self.root / FOLDERS.get(package, "none") / f"{rest or '__init__'}.py"
         return path if path.is_file() else None
 
-    def module(self, name: str) -> Module:
-        if name not in self.modules:
-            self.modules[name] = module = Module(name, self.path(name))
+    def module(self, name: str) -> Module | None:
+        if name not in self.modules and (path := self.path(name)):
+            self.modules[name] = module = parsed(name, path.read_text(encoding="utf-8-sig"), path.name)
             for node in module.loose:  # executed by the import
-                self.parts.add(repr(tree(node)))
+                self.parts.add(written(node))
                 self.visit(node, module)
             for path in (self.root / FOLDERS["course"]).glob("*.py") if name == "course" else ():
-                self.module(f"course.{path.stem}" if path.stem != "__init__" else "course")  # the package imports them
+                if path.stem.isidentifier() and path.stem != "__init__":  # systems and editors lay other files there
+                    self.module(f"course.{path.stem}")  # the package imports them
             if name.startswith("course."):
                 self.module("course")
-        return self.modules[name]
+        return self.modules.get(name)
 
     def follow(self, name: str, member: str, rest: list[str] = ()) -> None:
         """`member` of the module `name`, and what is asked of it by points."""
-        within, module = f"{name}.{member}", self.module(name) if self.path(name) else None
+        within, module = f"{name}.{member}", self.module(name)
         if self.path(within) and not (module and member in module.bound):
             return self.follow(within, rest[0], rest[1:]) if rest else self.whole(within)
         if module is None:  # no file: other packages, and the engine
@@ -114,7 +130,7 @@ class Reach:
     def use(self, node, name: str, module: Module, rest: list[str] = ()) -> None:
         """A statement that binds `name`: its syntax, and all that it names; for an import, what it brings."""
         if not isinstance(node, IMPORTS):
-            self.parts.add(repr((name, tree(node))))
+            self.parts.add(f"({name!r}, {written(node)})")
             return self.visit(node, module)
         for alias in node.names:
             if name != (alias.asname or alias.name.partition(".")[0]):
@@ -146,8 +162,27 @@ class Reach:
                 self.visit(child, module)
 
 
-def fingerprint(name: str, root: Path = ROOT) -> str:
+def of_study(name: str, root: Path) -> str:
     """Of the study `name`: 12 hexadecimal digits, the same as long as its rows stay what they are."""
     reach = Reach(root)
     reach.follow(f"studies.{name}", "run")
     return hashlib.sha256("\n".join(sorted(reach.parts)).encode()).hexdigest()[:12]
+
+
+def of_notebook(code: str, root: Path) -> list[str]:
+    """The syntax in studies and course that a notebook's code can reach; all of course where the code is no Python."""
+    reach = Reach(root)
+    try:
+        module = reach.modules["notebook"] = Module("notebook", code, "notebook")
+    except SyntaxError:
+        reach.whole("course")
+        return sorted(reach.parts)
+    for name, nodes in list(module.bound.items()):
+        module.loose += [node for node in nodes if not isinstance(node, IMPORTS)]
+        sources = {(getattr(node, "module", "") or node.names[0].name).partition(".")[0] for node in nodes
+                   if isinstance(node, IMPORTS)}
+        if not sources & set(FOLDERS):  # its own code, and other packages
+            del module.bound[name]
+    for node in module.loose:
+        reach.visit(node, module)
+    return sorted(reach.parts)

@@ -1,0 +1,163 @@
+"""The one reader of the chapters: their order, cells, outputs by kind, claims; and how a notebook is stored."""
+import ast
+import base64
+import io
+import json
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+CLEAN_METADATA = {  # the language for nbconvert, without the version that a kernel adds
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python",
+                      "nbconvert_exporter": "python"}}
+GLUED = "application/papermill.record/"  # before the MIME type of a number for the prose
+IGNORED = {"application/vnd.jupyter.widget-view+json"}  # carries a fresh identifier in every run
+FRAMES = re.compile(r'data-shape="(\d+) (\d+)".*?data:image/webp;base64,([\w+/=]+)', re.S)  # of course.explore
+
+
+class ChapterError(Exception):
+    """A chapter could not be read or executed; the message names chapter, cell as Jupyter numbers it, and error."""
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, the same whatever its line endings, and with or without a byte-order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise ValueError(f"{path.name}: byte {e.start} is no UTF-8 ({e.reason}), wanted text in UTF-8") from None
+
+
+def toc_files(root: Path = ROOT) -> list[str]:
+    """The pages of `_toc.yml` in their order, without suffix."""
+    def walk(node):
+        for key, value in node.items():
+            if key in ("root", "file"):
+                yield value
+            elif key in ("parts", "chapters", "sections"):
+                for child in value:
+                    yield from walk(child)
+    return list(walk(yaml.safe_load(read_text(root / "_toc.yml"))))
+
+
+def sources(root: Path = ROOT) -> list[Path]:
+    """The files of those pages."""
+    return [path for file in toc_files(root) for path in (root / f"{file}.md", root / f"{file}.ipynb") if path.exists()]
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """The notebooks of the book, in the order of `_toc.yml`."""
+    return [path for path in sources(root) if path.suffix == ".ipynb"]
+
+
+def choose(names: list[str], root: Path = ROOT) -> list[Path]:
+    """The chapters of these names, all where there is none; ValueError for a name that is no chapter."""
+    by_name = {path.stem: path for path in chapters(root)}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise ValueError(f"CHAPTERS: got {', '.join(unknown)}, wanted names out of {', '.join(by_name)}")
+    return [path for name, path in by_name.items() if not names or name in names]
+
+
+def read(path: Path):
+    """The notebook in this file; ChapterError if it is none."""
+    try:
+        notebook = nbformat.reads(read_text(path), 4)  # which only logs what is wrong
+        nbformat.validate(notebook, relax_add_props=True)
+        return notebook
+    except (ValueError, AttributeError, TypeError, OSError, nbformat.reader.NotJSONError,
+            nbformat.ValidationError) as e:
+        raise ChapterError(f"{path.stem}: {path.name} is no notebook: {str(e).splitlines()[0][:100]}") from None
+
+
+def store(notebook, path: Path) -> None:
+    """Write beside the notebook, then rename: it is the old one or the new one, never half of either."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def code(notebook) -> str:
+    return "\n".join(cell.source for cell in code_cells(notebook))
+
+
+def prose(notebook) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def clear(notebook) -> list:
+    """Forget all outputs; the code cells."""
+    for cell in (cells := code_cells(notebook)):
+        cell.outputs, cell.execution_count = [], None
+    return cells
+
+
+def outputs(notebook) -> list:
+    return [out for cell in code_cells(notebook) for out in cell.outputs]
+
+
+def of_kind(outputs: list, kind: str) -> list[str]:
+    """What outputs show as this MIME type: base64 where it is a picture."""
+    return [out.data[kind] for out in outputs if kind in out.get("data", {})]
+
+
+def by_kind(outputs: list) -> dict[str, list[str]]:
+    """All that outputs say as {kind: [text, …]}: a MIME type, stdout, stderr, record, an error's name or message."""
+    kinds, claims = {}, {f"claim_{record['name']}" for record in records(outputs)}
+    for out in outputs:
+        if out["output_type"] == "stream":  # may arrive in pieces
+            kinds[out["name"]] = [kinds.get(out["name"], [""])[0] + out["text"]]
+            continue
+        if record := out.get("metadata", {}).get("record"):  # what is printed, and glued, are its words and numbers
+            kinds.setdefault("record", []).append(json.dumps(record))
+            continue
+        name = out.get("metadata", {}).get("scrapbook", {}).get("name", "")
+        for key, value in {} if name in claims else {**out, **out.get("data", {})}.items():
+            if key in ("ename", "evalue") or ("/" in key and key not in IGNORED):
+                kinds.setdefault(key, []).append("".join(value) if isinstance(value, list) else str(value))
+        if name:
+            kinds.setdefault("glued names", []).append(name)
+    return kinds
+
+
+def records(outputs: list) -> list[dict]:
+    """What `course.claim` left of each claim."""
+    return [out["metadata"]["record"] for out in outputs if "record" in out.get("metadata", {})]
+
+
+def claims(root: Path = ROOT) -> list[dict]:
+    """The records of all chapters, in their order, each with its chapter."""
+    return [{"chapter": path.stem, **r} for path in chapters(root) for r in records(outputs(read(path)))]
+
+
+def glued(outputs: list) -> dict:
+    """The numbers and words for the prose: {name: value}."""
+    return {out.metadata.scrapbook.name: ast.literal_eval(out.data[GLUED + "text/plain"]) for out in outputs
+            if "scrapbook" in out.get("metadata", {})}
+
+
+def decode(picture: str) -> Image.Image:
+    """A base64-coded picture."""
+    return Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+
+
+def frames(html: str) -> list[Image.Image]:
+    """The frames of an explorable, row by row."""
+    found = []
+    for rows, columns, strip in FRAMES.findall(html):
+        strip, rows, columns = decode(strip), int(rows), int(columns)
+        w, h = strip.width // columns, strip.height // rows
+        found += [strip.crop((c * w, r * h, c * w + w, r * h + h)) for r in range(rows) for c in range(columns)]
+    return found

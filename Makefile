@@ -33,7 +33,7 @@ book: .venv/book  ## render the book, after executing the chapters whose stored 
 	$(PY) tools/build.py --repository $(call quoted,$(REPOSITORY)) --branch $(call quoted,$(BRANCH)) --site $(call quoted,$(SITE))
 
 test: .venv/test  ## run all tests: executes every chapter and compares it with what is stored
-	$(PY) -m pytest -n 3 --dist loadfile tests chapters  # three on two cores, as browser tests wait a fifth of their time
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests chapters  # three on two cores, as browser tests wait a fifth of their time
 
 refresh: .venv/book  ## execute stale chapters and store their outputs; CHAPTERS="cnn unet", FORCE=1 for all
 	$(PY) tools/refresh.py $(if $(FORCE),--force) $(CHAPTERS)

@@ -1,4 +1,5 @@
 """What the tests of the rendered book share: the book, built once, a server that can replace a file, a real browser."""
+import json
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from filelock import FileLock
 
 import build
 import engines
@@ -156,24 +158,53 @@ def copied(folder):
     return shutil.copytree(ROOT, folder / "book", ignore=IGNORED, ignore_dangling_symlinks=True)
 
 
+# Files that take minutes come first, then the chapters: so that no worker is left with one of them in the end. Of the
+# first three one alone waits for the book.
+LONG = ["test_pages", "test_checks", "test_mutants", "test_engines", "test_reach", "test_text", "test_lab", "test_book",
+        "test_markup", "test_studies", "test_student"]
+
+
+def pytest_collection_modifyitems(items):
+    def turn(item):
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG) + (item.path.suffix == ".py")
+    items.sort(key=turn)
+
+
+def once(tmp_path_factory, name, make):
+    """The folder of this name that all test workers share, and what make(folder) gave: one of them calls it."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, said = base / name, base / f"{name}.json"
+    with FileLock(base / f"{name}.lock"):
+        if not said.exists():
+            folder.mkdir()
+            said.write_text(json.dumps(make(folder)))
+    return folder, json.loads(said.read_text())
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """The book, built from a copy, and the complaints about it."""
-    root = copied(tmp_path_factory.mktemp("built"))
-    return root, build.build(root=root)
+    """The book, built from a copy that no test changes, and the complaints about it."""
+    folder, found = once(tmp_path_factory, "built", lambda folder: build.build(root=copied(folder)))
+    return folder / "book", found
 
 
 @pytest.fixture(scope="session")
 def fork(tmp_path_factory):
     """The pages of a fork on GitHub, built as its workflow does: `fork.html`, to be published at `fork.site`."""
-    root = copied(tmp_path_factory.mktemp("fork"))
-    cells = [nbformat.v4.new_markdown_cell(part) for part in KINDS.split("\n+++\n")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "chapters/kinds.ipynb")
-    toc = root / "_toc.yml"
-    toc.write_text(toc.read_text(encoding="utf-8") + "      - file: chapters/kinds\n", encoding="utf-8")
     site = "https://someone.github.io/a-fork/"
-    assert build.build("https://github.com/someone/a-fork", "trunk", root, site) == []
-    return SimpleNamespace(root=root, html=root / "_build/html", site=site)
+
+    def make(folder):
+        root = copied(folder)
+        cells = [nbformat.v4.new_markdown_cell(part) for part in KINDS.split("\n+++\n")]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "chapters/kinds.ipynb")
+        toc = root / "_toc.yml"
+        toc.write_text(toc.read_text(encoding="utf-8") + "      - file: chapters/kinds\n", encoding="utf-8")
+        return build.build("https://github.com/someone/a-fork", "trunk", root, site)
+
+    folder, found = once(tmp_path_factory, "fork", make)
+    assert found == []
+    return SimpleNamespace(root=folder / "book", html=folder / "book/_build/html", site=site)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ import refresh
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = [path.stem for path in notebooks.chapters()]
 IDLE = "jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status == 'idle'"
+SHOWN = f"""name => window.jupyterapp?.shell.currentWidget?.context?.path == `${{name}}.ipynb` &&
+  jupyterapp.shell.currentWidget.content.widgets.length && {IDLE}"""
 CHAPTER = "loss_design"  # its explorable needs no training: the cells up to it run in seconds
 
 
@@ -31,7 +33,8 @@ def running(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = lab_command.options(folder / ".lab")
-    settings = {**lab_command.SETTINGS, "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+    settings = {**lab_command.SETTINGS,
+                "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none", "kernelShutdown": True}}
     (folder / ".lab/overrides.json").write_text(json.dumps(settings))
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", *options,
@@ -58,8 +61,7 @@ def opened(browser, url, name):
     tab = context.new_page()
     tab.set_default_timeout(120_000)
     tab.goto(f"{url}/lab/tree/{name}.ipynb?reset")
-    tab.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.content?.widgets?.length")
-    tab.wait_for_function(IDLE)
+    tab.wait_for_function(SHOWN, arg=name)
     yield tab
     tab.wait_for_function(IDLE)
     context.close()
@@ -128,26 +130,36 @@ def students(fork, tmp_path_factory):
         yield url
 
 
+@pytest.fixture(scope="module")
+def desk(browser, students):
+    """A tab of that JupyterLab, where notebooks are opened and closed without loading JupyterLab anew."""
+    with opened(browser, students, CHAPTERS[0]) as tab:
+        yield tab
+
+
 @pytest.mark.parametrize("name", [*CHAPTERS, "kinds"])
-def test_student_edition_reads_like_the_page(browser, students, fork, name):
+def test_student_edition_reads_like_the_page(desk, fork, name):
     notebook = notebooks.read(fork.html / f"_sources/chapters/{name}.ipynb")
     cells = [c for c in notebook.cells if c.cell_type == "markdown"]
     page = (fork.html / f"chapters/{name}.html").read_text(encoding="utf-8")
-    with opened(browser, students, name) as tab:
-        count = "([what, count]) => document.querySelectorAll(what).length == count"
-        tab.wait_for_function(count, arg=[".jp-MarkdownOutput", len(cells)])
-        formulas = len(re.findall(r"<math ", re.search(r'<article.*?</article>', page, re.S)[0]))
-        tab.wait_for_function(count, arg=[".jp-MarkdownOutput mjx-container", formulas])
-        assert tab.locator("mjx-merror, mjx-container [data-mjx-error]").count() == 0
-        texts = tab.evaluate(READ)
-        assert [(WRONG.search(text)[0], text) for text in texts if WRONG.search(text)] == []
-        assert tab.locator(".jp-MarkdownOutput img").evaluate_all("all => all.filter(i => !i.naturalWidth).length") == 0
-        assert tab.locator("figure.explore :is(input, select):visible").count() == 0, "a dead slider"
-        helper = tab.locator(".jp-CodeCell").first
-        assert helper.locator(".jp-InputArea-editor").count() == 0 or helper.bounding_box()["height"] < 60, "not folded"
-        folded = sum(c.source.count("<details>") for c in cells)
-        assert tab.locator(".jp-MarkdownOutput details:not([open])").count() == folded
-        assert tab.locator(".Toastify__toast").count() == 0, "news"
+    for command in ("docmanager:save", "application:close-all"):
+        desk.evaluate("command => jupyterapp.commands.execute(command)", command)
+    desk.evaluate("name => { jupyterapp.commands.execute('docmanager:open', {path: `${name}.ipynb`}); }", name)
+    desk.wait_for_function(SHOWN, arg=name)
+    count = "([what, count]) => document.querySelectorAll(what).length == count"
+    desk.wait_for_function(count, arg=[".jp-MarkdownOutput", len(cells)])
+    formulas = len(re.findall(r"<math ", re.search(r'<article.*?</article>', page, re.S)[0]))
+    desk.wait_for_function(count, arg=[".jp-MarkdownOutput mjx-container", formulas])
+    assert desk.locator("mjx-merror, mjx-container [data-mjx-error]").count() == 0
+    texts = desk.evaluate(READ)
+    assert [(WRONG.search(text)[0], text) for text in texts if WRONG.search(text)] == []
+    assert desk.locator(".jp-MarkdownOutput img").evaluate_all("all => all.filter(i => !i.naturalWidth).length") == 0
+    assert desk.locator("figure.explore :is(input, select):visible").count() == 0, "a dead slider"
+    helper = desk.locator(".jp-CodeCell").first
+    assert helper.locator(".jp-InputArea-editor").count() == 0 or helper.bounding_box()["height"] < 60, "not folded"
+    folded = sum(c.source.count("<details>") for c in cells)
+    assert desk.locator(".jp-MarkdownOutput details:not([open])").count() == folded
+    assert desk.locator(".Toastify__toast").count() == 0, "news"
 
 
 # While a cell works, and what saving does

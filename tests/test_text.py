@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 import build
 import light
 import text
-from test_pages import AXE, PAGES, ROOT, go, visiting
+from test_pages import AXE, PAGES, ROOT, VIEWS, go, visiting
 
 
 def searched(visit, site, words, path=""):
@@ -422,8 +422,7 @@ def test_a_lost_reader_finds_the_book(browser, site, lost, known):
 
 # Browsers that ask for less, or for more
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize(("width", "theme"), VIEWS)
 @pytest.mark.parametrize("page", ["chapters/intro", "chapters/receptive_field", "chapters/convolutions", "search"])
 def test_without_scripts_all_is_there(browser, site, page, width, theme):
     with visiting(browser, site, width, theme, java_script_enabled=False) as visit:

@@ -218,6 +218,18 @@ def test_what_moved_on_another_machine_may_move_again_and_nothing_else():
     assert drift_of("text/plain", "x 1.00000", "x 1.00001") == "", "ten times that is free anyway"
 
 
+@pytest.mark.parametrize(("drift", "red"), [
+    ({"stdout": ["0:2 1:2 2:4"]}, False),                     # three of four moved, the fourth by chance not
+    ({"stdout": ["0:2"]}, True),                              # one of four
+    ({"stdout": ["0:2"], "text/plain": ["0:2 1:2"]}, True),   # and others of another kind
+    ({"stdout": ["0:2 1:2 3:0.11"]}, False),                  # it moved, by chance by little
+])
+def test_where_half_of_a_kind_moved_the_rest_counts_as_moved(drift, red):
+    out = new_output("display_data", {"text/plain": "5.000 6.000"})
+    found = differences([stream("1.000 2.000 3.000 4.000"), out], [stream("1.000 2.000 3.000 4.100"), out], drift=drift)
+    assert bool(found) == red, found
+
+
 def test_a_curve_that_moved_may_shift_and_another_picture_may_not():
     curve = np.full((48, 96), 255)
     curve[20:22] = 0

@@ -1,0 +1,42 @@
+"""make chapter: a name is checked, a chapter is whole from the start, a failure leaves nothing behind."""
+import nbformat
+import pytest
+
+import chapter
+import guard
+import refresh
+from test_notebooks import lacks
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("", "got '', wanted small letters"), ("My topic", "got 'My topic', wanted small letters"),
+    ("../topic", "wanted small letters"), ("2d", "wanted small letters"), ("lambda", "wanted small letters"),
+    ("cnn", "got cnn, and chapters/cnn.ipynb is there"), ("claims", "got claims, and chapters/claims.md is there"),
+    ("conftest", "and chapters/conftest.py is there"), ("torch", "got torch, the name of a Python module"),
+    ("course", "got course, the name of a Python module"), ("time", "got time, the name of a Python module"),
+])
+def test_a_bad_name_is_one_clear_error(name, said):
+    with pytest.raises(ValueError, match=f"^NAME: .*{said}"):
+        chapter.check(name)
+
+
+def test_a_chapter_from_the_template_lacks_nothing_and_is_the_last_one(sources):
+    before = guard.toc_files(sources)
+    path = chapter.start("throwaway", sources)
+    assert lacks("throwaway", nbformat.read(path, 4)) == []
+    assert refresh.chapters(sources)[-1] == path and refresh.stale(path, sources) == []
+    assert [file for file in guard.toc_files(sources) if file != "chapters/throwaway"] == before
+    assert "my_topic" not in guard.read_text(path)
+
+
+@pytest.mark.parametrize("error", [SystemExit("left as they were: throwaway"), KeyboardInterrupt])
+def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch, error):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters/a.ipynb").touch()
+    (tmp_path / "_toc.yml").write_text(toc := "root: x\nchapters:\n- file: chapters/a\n- file: chapters/b\n")
+    monkeypatch.setattr(refresh, "run", lambda *a, **k: (_ for _ in ()).throw(error))
+    with pytest.raises((SystemExit, KeyboardInterrupt)):
+        chapter.start("throwaway", tmp_path)
+    assert [path.name for path in (tmp_path / "chapters").iterdir()] == ["a.ipynb"]
+    assert (tmp_path / "_toc.yml").read_text() == toc
+    assert chapter.entered(toc, "c", tmp_path) == toc.replace("chapters/a\n", "chapters/a\n- file: chapters/c\n")

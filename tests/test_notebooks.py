@@ -154,6 +154,13 @@ def test_each_page_but_the_chapters_has_its_description_in_the_configuration():
     assert {name: text for name, text in given.items() if not 50 <= len(text) <= 155} == {}
 
 
+def test_contributing_names_all_that_a_chapter_may_use_and_has_short_lines():
+    text = guard.read_text(ROOT / "CONTRIBUTING.md")
+    helpers = re.search(r"__all__ = \[(.*?)\]", guard.read_text(ROOT / "chapters/course/__init__.py"), re.S)[1]
+    assert [name for name in [*re.findall(r'"(\w+)"', helpers), *TAGS] if not re.search(rf"`{name}\b", text)] == []
+    assert [line for line in text.splitlines() if len(line) > (140 if line.startswith("|") else 100)] == []
+
+
 # That each lack is seen
 
 def first(notebook, what):

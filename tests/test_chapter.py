@@ -1,11 +1,24 @@
 """make chapter: a name is checked, a chapter is whole from the start, a failure leaves nothing behind."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import nbformat
 import pytest
 
 import chapter
 import guard
 import refresh
+import times
 from test_notebooks import lacks
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCH = """import sys, refresh
+refresh.run = lambda paths, keep: {path.stem: (1.0, 0.5, 9.0) for path in paths if not keep}
+import bench
+bench.main()
+"""
 
 
 @pytest.mark.parametrize(("name", "said"), [
@@ -40,3 +53,15 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch, error):
     assert [path.name for path in (tmp_path / "chapters").iterdir()] == ["a.ipynb"]
     assert (tmp_path / "_toc.yml").read_text() == toc
     assert chapter.entered(toc, "c", tmp_path) == toc.replace("chapters/a\n", "chapters/a\n- file: chapters/c\n")
+
+
+def test_bench_of_one_chapter_keeps_all_else(sources):
+    done = subprocess.run([sys.executable, "-c", BENCH, "cnn"], cwd=sources, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(sources / "tools")})
+    assert done.returncode == 0, done.stderr
+    changed = [path for path in refresh.chapters(sources)
+               if path.read_bytes() != (ROOT / "chapters" / path.name).read_bytes()]
+    now, before = (nbformat.read(folder / "chapters/cnn.ipynb", 4) for folder in (sources, ROOT))
+    assert [path.stem for path in changed] == ["cnn"] and now.cells == before.cells
+    assert now.metadata.measured == times.record(1.0, 0.5, 9.0) and now.metadata.book == before.metadata.book
+    assert (sources / "tools/bench.json").read_bytes() == (ROOT / "tools/bench.json").read_bytes()

@@ -14,7 +14,7 @@ from filelock import FileLock
 import build
 import engines
 import lighthouse
-import refresh
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "/some/path/"  # a book must work wherever it lies
@@ -175,7 +175,7 @@ def pytest_collection_modifyitems(items):
     """In the order of LONG; make test CHAPTERS="a b" keeps only what is asked of these chapters, and of the build."""
     if chosen := os.environ.get("CHAPTERS", "").split():
         try:
-            refresh.choose(chosen)
+            notebooks.choose(chosen)
         except ValueError as e:
             raise pytest.UsageError(str(e)) from None
 

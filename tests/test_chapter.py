@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 import chapter
-import guard
+import notebooks
 import refresh
 import times
 from test_notebooks import lacks
@@ -34,12 +34,12 @@ def test_a_bad_name_is_one_clear_error(name, said):
 
 
 def test_a_chapter_from_the_template_lacks_nothing_and_is_the_last_one(sources):
-    before = guard.toc_files(sources)
+    before = notebooks.toc_files(sources)
     path = chapter.start("throwaway", sources)
     assert lacks("throwaway", nbformat.read(path, 4)) == []
-    assert refresh.chapters(sources)[-1] == path and refresh.stale(path, sources) == []
-    assert [file for file in guard.toc_files(sources) if file != "chapters/throwaway"] == before
-    assert "my_topic" not in guard.read_text(path)
+    assert notebooks.chapters(sources)[-1] == path and refresh.stale(path, sources) == []
+    assert [file for file in notebooks.toc_files(sources) if file != "chapters/throwaway"] == before
+    assert "my_topic" not in notebooks.read_text(path)
 
 
 @pytest.mark.parametrize("error", [SystemExit("left as they were: throwaway"), KeyboardInterrupt])
@@ -59,7 +59,7 @@ def test_bench_of_one_chapter_keeps_all_else(sources):
     done = subprocess.run([sys.executable, "-c", BENCH, "cnn"], cwd=sources, capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": str(sources / "tools")})
     assert done.returncode == 0, done.stderr
-    changed = [path for path in refresh.chapters(sources)
+    changed = [path for path in notebooks.chapters(sources)
                if path.read_bytes() != (ROOT / "chapters" / path.name).read_bytes()]
     now, before = (nbformat.read(folder / "chapters/cnn.ipynb", 4) for folder in (sources, ROOT))
     assert [path.stem for path in changed] == ["cnn"] and now.cells == before.cells

@@ -11,6 +11,7 @@ import sys
 import time
 
 import build
+import notebooks
 import refresh
 import times
 
@@ -87,7 +88,7 @@ def book() -> dict:
     K = course.Radon(64, angles)
     radon = statistics.median(seconds(K, x) for _ in range(REPEATS))
     cold = seconds(build.render)
-    os.utime(refresh.chapters()[0])
+    os.utime(notebooks.chapters()[0])
     touched = seconds(build.render)
     return {"cold": round(cold, 1), "touched": round(touched, 1), "ours": round(ours, 2), "plain": round(plain, 2),
             "ratio": round(ours / plain, 2), "repeats": REPEATS, "channels_last": round(last, 1),
@@ -97,16 +98,16 @@ def book() -> dict:
 
 def main() -> None:
     try:
-        paths = refresh.choose(sys.argv[1:])
+        paths = notebooks.choose(sys.argv[1:])
     except ValueError as e:
         sys.exit(str(e))
     if not sys.argv[1:]:
         STORED.write_text(json.dumps(times.seal(book()), indent=1) + "\n", encoding="utf-8")
     for name, figures in refresh.run(paths, keep=False).items():
         path = refresh.ROOT / f"chapters/{name}.ipynb"
-        notebook = refresh.read(path)
+        notebook = notebooks.read(path)
         notebook.metadata["measured"] = times.record(*figures)
-        refresh.store(notebook, path)
+        notebooks.store(notebook, path)
 
 
 if __name__ == "__main__":

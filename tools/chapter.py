@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import guard
+import notebooks
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,8 +41,8 @@ def start(name: str, root: Path = ROOT) -> Path:
     """Lay the chapter into the book and execute it; its file."""
     check(name, root)
     path, toc = root / f"chapters/{name}.ipynb", root / "_toc.yml"
-    contents = entered(guard.read_text(toc), name, root)
-    path.write_text(guard.read_text(Path(__file__).with_name("template.ipynb")).replace("my_topic", name), "utf-8")
+    contents = entered(notebooks.read_text(toc), name, root)
+    path.write_text(notebooks.read_text(Path(__file__).with_name("template.ipynb")).replace("my_topic", name), "utf-8")
     try:
         refresh.run([path], root=root)
         toc.write_text(contents, encoding="utf-8")

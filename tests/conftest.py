@@ -171,14 +171,16 @@ LONG = ["test_pages", "test_checks", "test_mutants", "test_engines", "test_reach
         "test_markup", "test_studies", "test_student"]
 
 
+def pytest_configure():
+    try:
+        notebooks.choose(os.environ.get("CHAPTERS", "").split())
+    except ValueError as e:
+        raise pytest.UsageError(str(e)) from None
+
+
 def pytest_collection_modifyitems(items):
     """In the order of LONG; make test CHAPTERS="a b" keeps only what is asked of these chapters, and of the build."""
     if chosen := os.environ.get("CHAPTERS", "").split():
-        try:
-            notebooks.choose(chosen)
-        except ValueError as e:
-            raise pytest.UsageError(str(e)) from None
-
         def asks(item):
             about = item.callspec.params.values() if hasattr(item, "callspec") else [item.path.stem, item.name]
             names = {str(one).rpartition("/")[2] for one in about}

@@ -65,3 +65,17 @@ def test_bench_of_one_chapter_keeps_all_else(sources):
     assert [path.stem for path in changed] == ["cnn"] and now.cells == before.cells
     assert now.metadata.measured == times.record(1.0, 0.5, 9.0) and now.metadata.book == before.metadata.book
     assert (sources / "tools/bench.json").read_bytes() == (ROOT / "tools/bench.json").read_bytes()
+
+
+@pytest.mark.parametrize(("chosen", "said"), [
+    ("unet", {"chapters/unet.ipynb", "test_chapter_lacks_nothing[unet]",
+              "test_what_a_chapter_needs_comes_before_it[unet]"}),
+    ("unett", {"ERROR: CHAPTERS: got unett, wanted names out of end_to_end"}),
+])
+def test_single_chapters_are_tried_alone(chosen, said):
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "--import-mode=importlib", "--nbval", "--co", "-q",
+               "tests/test_notebooks.py", "chapters/unet.ipynb", "chapters/cnn.ipynb"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"CHAPTERS": chosen})
+    found = (done.stdout + done.stderr).splitlines()
+    assert {line.removeprefix("tests/test_notebooks.py::").partition("::")[0].partition(", loss")[0]
+            for line in found if "::" in line or "ERROR" in line} == said, found

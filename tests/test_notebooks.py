@@ -74,9 +74,9 @@ def of_text(name, notebook):
         yield f"{len(exercises)} exercises", "three or more ```{exercise}, one of them ending in (Code.)"
     if missing := [one[2] for one in exercises if one[2] not in solutions]:
         yield f"no folded solution of {missing}", "````{solution} LABEL, and in the next line :class: dropdown"
-    for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text):
-        for key in {key.strip() for key in keys.split(",")} - BIB:
-            yield f"cites {key}, which references.bib lacks", f"@article{{{key}, …}} in references.bib"
+    cited = ",".join(re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text)).split(",")
+    for key in sorted({key.strip() for key in cited} - BIB - {""}):
+        yield f"cites {key}, which references.bib lacks", f"@article{{{key}, …}} in references.bib"
     for said in ledger.wrong(notebook, BIB | set(ledger.NO_KEYS)):
         yield said, "what CONTRIBUTING says under \"A claim\""
     glued = set(notebooks.glued(notebooks.outputs(notebook)))

@@ -7,6 +7,7 @@ BRANCH ?= main
 SITE ?=
 PORT ?= 8000
 EDIT ?=
+NAME ?=
 STUDIES ?=
 SEEDS ?=
 SCHEDULER ?=
@@ -25,15 +26,18 @@ CLUSTER = --scheduler $(call quoted,$(SCHEDULER)) --workers $(call quoted,$(WORK
 STORED = $(if $(filter undefined,$(origin STORE)),,--store $(call quoted,$(STORE)))
 
 .NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
-.PHONY: book test refresh check claims serve lab bench mutants lighthouse lint clean help again \
+.PHONY: book test chapter refresh check claims serve lab bench mutants lighthouse lint clean help again \
 	studies studies-check studies-drift studies-bench
 
 book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published
 	$(PY) tools/refresh.py
 	$(PY) tools/build.py --repository $(call quoted,$(REPOSITORY)) --branch $(call quoted,$(BRANCH)) --site $(call quoted,$(SITE))
 
-test: .venv/test  ## run all tests: executes every chapter and compares it with what is stored
-	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests chapters  # three on two cores, as browser tests wait a fifth of their time
+test: .venv/test  ## run all tests: executes every chapter and compares it with what is stored; CHAPTERS="cnn unet" tries only these, as notebooks and as pages
+	CHAPTERS=$(call quoted,$(CHAPTERS)) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests chapters  # three on two cores, as browser tests wait a fifth of their time
+
+chapter: .venv/book  ## start a chapter from a template, executed and with all that the tests ask for; NAME=my_topic
+	$(PY) tools/chapter.py $(call quoted,$(NAME))
 
 refresh: .venv/book  ## execute stale chapters and store their outputs; CHAPTERS="cnn unet", FORCE=1 for all
 	$(PY) tools/refresh.py $(if $(FORCE),--force) $(CHAPTERS)
@@ -62,8 +66,8 @@ serve: book  ## render the book and serve it on localhost; PORT=8000
 lab: $(if $(EDIT),.venv/book,book)  ## open the student edition in JupyterLab, laid into notebooks/ and never over your changes; EDIT=1 for the sources
 	$(PY) tools/lab.py $(if $(EDIT),--edit)
 
-bench: .venv/test  ## measure seconds and memory, and store them for the page "Running times"
-	$(PY) tools/bench.py
+bench: .venv/test  ## measure seconds and memory, and store them for the page "Running times"; CHAPTERS="cnn unet" for these alone
+	$(PY) tools/bench.py $(CHAPTERS)
 
 mutants: .venv/test  ## damage the chapters in N=200 ways drawn by a seed; the comparison must see 99 % of them
 	$(PY) tests/mutants.py $(or $(N),200)

@@ -14,6 +14,7 @@ from filelock import FileLock
 import build
 import engines
 import lighthouse
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "/some/path/"  # a book must work wherever it lies
@@ -158,13 +159,34 @@ def copied(folder):
     return shutil.copytree(ROOT, folder / "book", ignore=IGNORED, ignore_dangling_symlinks=True)
 
 
+@pytest.fixture
+def sources(tmp_path):
+    """A copy of the sources of the book."""
+    return copied(tmp_path)
+
+
 # Files that take minutes come first, then the chapters: so that no worker is left with one of them in the end. Of the
 # first three one alone waits for the book.
 LONG = ["test_pages", "test_checks", "test_mutants", "test_engines", "test_reach", "test_text", "test_lab", "test_book",
         "test_markup", "test_studies", "test_student"]
 
 
+def pytest_configure():
+    try:
+        notebooks.choose(os.environ.get("CHAPTERS", "").split())
+    except ValueError as e:
+        raise pytest.UsageError(str(e)) from None
+
+
 def pytest_collection_modifyitems(items):
+    """In the order of LONG; make test CHAPTERS="a b" keeps only what is asked of these chapters, and of the build."""
+    if chosen := os.environ.get("CHAPTERS", "").split():
+        def asks(item):
+            about = item.callspec.params.values() if hasattr(item, "callspec") else [item.path.stem, item.name]
+            names = {str(one).rpartition("/")[2] for one in about}
+            return not names.isdisjoint([*chosen, "test_the_book_builds_without_a_complaint"])
+        items[:] = filter(asks, items)
+
     def turn(item):
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG) + (item.path.suffix == ".py")
     items.sort(key=turn)

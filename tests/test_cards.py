@@ -1,47 +1,79 @@
-"""The landing page: a card with a picture of its own for every chapter, and a description for every page."""
+"""What pages list of the chapters: a card with a picture of its own, the exercises, the running times."""
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
 import cards
-import guard
+import lists
 import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = {path.stem for path in notebooks.chapters()}
+CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
 
 
-@pytest.fixture(scope="module")
-def drawn():
-    """The pictures, made again."""
-    cards.cards()
-    return ROOT / "_build/cards"
+def page(built, name):
+    return BeautifulSoup((built[0] / f"_build/html/chapters/{name}.html").read_text(encoding="utf-8"), "html.parser")
 
 
-def test_every_chapter_has_a_card():
-    assert set(cards.CARDS) == CHAPTERS
-    page = (ROOT / "chapters/intro.md").read_text(encoding="utf-8")
-    for chapter in CHAPTERS:
-        assert f"(../_build/cards/{chapter}.png)" in page and f" <{chapter}>`" in page, chapter
+def test_the_landing_page_has_a_card_of_each_chapter_in_their_order(built):
+    shown = page(built, "intro").select(".cards li")
+    assert [li.a["href"].removesuffix(".html") if "enlarge" not in li.a.get("class", []) else li.select("a")[1]["href"]
+            for li in shown] == list(CHAPTERS)
+    books = [notebook.metadata.book for notebook in CHAPTERS.values()]
+    assert [li.img["alt"] for li in shown] == [book["card"]["alt"] for book in books]
+    assert all(book["question"] in li.text and book["short"] in li.text for li, book in zip(shown, books, strict=True))
 
 
-def test_cards_are_pictures_not_blanks(drawn):
-    for chapter in CHAPTERS:
-        picture = np.asarray(Image.open(drawn / f"{chapter}.png").convert("RGBA"), float)
-        assert picture.shape == (cards.HEIGHT, cards.WIDTH, 4), chapter
-        assert (picture[..., 3] > 0).mean() > 0.9 and picture[..., :3].std() > 20, chapter
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_cards_are_pictures_not_blanks(built, chapter):
+    picture = np.asarray(Image.open(built[0] / f"_build/cards/{chapter}.png").convert("RGBA"), float)
+    assert picture.shape == (cards.HEIGHT, cards.WIDTH, 4)
+    assert (picture[..., 3] > 0).mean() > 0.9 and picture[..., :3].std() > 20
 
 
-def test_a_figure_that_is_gone_is_named():
-    with pytest.raises(ValueError, match="fig-cnn-nothing"):
-        cards.panels("cnn", "nothing")
+def test_panels_are_the_pictures_of_a_figure_without_its_colour_bars():
+    found = cards.panels("fig-cnn-patch", list(CHAPTERS.values()))
+    assert [panel.size for panel in found] == [(183, 183)] * 2 + [(182, 183)] + [(183, 183)] + [(182, 183)]
 
 
-def test_every_page_has_a_description():
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    given = config["sphinx"]["config"]["html_context"]["descriptions"]
-    assert set(given) == {Path(page).name for page in guard.toc_files(ROOT)}
-    assert {name: text for name, text in given.items() if not 50 <= len(text) <= 155} == {}
+@pytest.mark.parametrize(("figure", "which", "said"), [
+    ("fig-cnn-nothing", [0], "fig-cnn-nothing: no chapter stores this figure"),
+    ("fig-cnn-patch", [0, 5], r"fig-cnn-patch: has 5 panels that are pictures, wanted \[0, 5\], counted from 0"),
+])
+def test_a_figure_or_a_panel_that_is_gone_is_named(figure, which, said):
+    with pytest.raises(ValueError, match=said):
+        cards.chosen(figure, which, list(CHAPTERS.values()))
+
+
+def test_a_page_has_the_description_of_its_chapter(built):
+    for name, notebook in CHAPTERS.items():
+        description = page(built, name).find("meta", {"name": "description"})["content"]
+        assert description == notebook.metadata.book.description
+
+
+def test_every_exercise_is_listed(built):
+    listed = page(built, "exercises")
+    for name, notebook in CHAPTERS.items():
+        labels = re.findall(r"^`{3,}\{exercise\}[^\n]*\n:label: (\S+)", notebooks.prose(notebook), re.M)
+        links = {a["href"] for a in listed.select("section li a")}
+        assert len(labels) >= 3 and {f"{name}.html#{label}" for label in labels} <= links
+
+
+def test_exercises_in_code_are_marked():
+    text = "```{exercise} A\n:label: ex-a\n\nWhich? (Code, 5 s.)\n```\n\n```{exercise} B\n:label: ex-b\n\nWhy?\n```"
+    notebook = new_notebook(cells=[new_markdown_cell(text)])
+    assert lists.exercises("one", notebook).splitlines()[2:] == ["- {ref}`ex-a`: A (*code*)", "- {ref}`ex-b`: B"]
+
+
+def test_running_times_are_of_the_chapters_and_name_each_machine(built):
+    seconds = [notebook.metadata.measured.seconds for notebook in CHAPTERS.values()]
+    shown = [float(row.select("td")[1].text) for row in page(built, "running_times").select("tbody tr")]
+    assert shown == [*seconds, pytest.approx(sum(seconds))]
+    two = {"a": {"seconds": 1.0, "over_seeds": 0.5, "peak_mib": 9, "machine": "X"}}
+    two["b"] = two["a"] | {"machine": "Y"}
+    assert lists.running_times(two).startswith("Machine of {doc}`a`: X.\n\nMachine of {doc}`b`: Y.\n\n| what")

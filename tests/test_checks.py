@@ -20,6 +20,7 @@ from PIL import Image
 
 import notebooks
 import refresh
+import times
 from compare import MULTIPLE, TAGS, difference, differences, drift_of, measured
 from course import verdict
 
@@ -359,6 +360,22 @@ def test_forced_refresh_is_byte_identical(book):
     assert changes(book) == ""
 
 
+def test_a_chapter_keeps_what_it_says_of_itself_and_is_measured_when_its_code_changes(book):
+    path = book / "chapters/other.ipynb"
+    notebook = nbformat.read(path, 4)
+    assert notebook.metadata.measured == times.seal(notebook.metadata.measured)
+    own = {"book": {"question": "Why?"}, "measured": {"seconds": 9.9}}
+    notebook.metadata |= own
+    nbformat.write(notebook, path)
+    assert call(book, "--force", "other").returncode == 0
+    assert own.items() <= nbformat.read(path, 4).metadata.items()
+    notebook.cells[0].source = "print('other words')"
+    nbformat.write(notebook, path)
+    assert call(book, "other").returncode == 0
+    stored = nbformat.read(path, 4).metadata
+    assert stored.book == {"question": "Why?"} and stored.measured == times.seal(stored.measured)
+
+
 def test_other_line_endings_and_byte_order_marks_make_nothing_stale(book):
     for path in (book / "_toc.yml", book / "requirements.txt", *book.glob("chapters/course/*.py"),
                  *book.glob("chapters/*.ipynb")):
@@ -561,7 +578,8 @@ def test_full_disk_leaves_the_chapter_as_it_was(book, monkeypatch, capsys):
 
 def test_unknown_chapter_is_one_clear_error(book):
     done = call(book, "cnnn")
-    assert done.returncode == 1 and done.stderr == "CHAPTERS: got cnnn, wanted names out of good, other\n"
+    assert done.returncode == 1 and done.stderr == "CHAPTERS: got cnnn, wanted names out of good, other; " \
+        "a new chapter needs its line in _toc.yml\n"
 
 
 def test_file_that_is_no_notebook_is_one_clear_error(book):
@@ -579,5 +597,5 @@ def test_stored_chapters_are_json_as_refresh_writes_it():
         notebook = notebooks.read(path)
         assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n", path.name
         metadata = notebook.metadata
-        own = {key: metadata[key] for key in ("book", "fingerprint") if key in metadata}
+        own = {key: metadata[key] for key in ("book", "fingerprint", "measured")}
         assert metadata == notebooks.CLEAN_METADATA | own, path.name

@@ -1,124 +1,236 @@
-"""The stored chapters keep the house style: shape, exercises, alternative text, clean outputs."""
+"""What each chapter needs to be one of this book: `lacks` lists what is missing, by file and what to write there."""
+import copy
+import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+import cards
 import guard
+import ledger
+import lists
 import notebooks
+import times
 from notebooks import prose
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
-HUSHING_TAGS = {"nbval-skip", "nbval-ignore-output", "raises-exception", "remove-input", "remove-cell"}
+TAGS = {"hide-input", "trained", "chaotic"}
+PARTS = "**What you will be able to do**", "**What you need:** ", "**Running time:** under "
+ENDS = ["Recap", "Exercises", "Further reading"]
+BIB = set(re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(ROOT / "references.bib"), re.M))
 
 
-@pytest.fixture(params=CHAPTERS)
-def chapter(request):
-    return request.param, CHAPTERS[request.param]
+def asked(page, text):
+    """[(chapter, name)] of the glued numbers that a page asks for."""
+    return [((file or page).removesuffix(".ipynb"), name)
+            for file, name in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:([\w.]+)::)?(\w+)", text)]
 
 
-def code_cells(notebook):
-    """[(number as Jupyter shows it, cell), …]"""
-    return list(enumerate(notebooks.code_cells(notebook), 1))
+ASKED = {path.stem: asked(path.stem, prose(CHAPTERS[path.stem]) if path.stem in CHAPTERS else guard.read_text(path))
+         for path in guard.sources(ROOT)}
 
 
-def test_the_book_keeps_its_chapters_and_their_order():
-    core = ["end_to_end", "loss_design", "convolutions", "receptive_field", "cnn", "residual_learning", "unet",
-            "unet_variants", "cross_domain", "mri", "vision_transformers", "output_constraints", "data_consistency",
-            "limits"]
-    assert [name for name in CHAPTERS if name in core] == core
+def of_metadata(name, notebook):
+    """[(what is wrong, what to write)] of the notebook's metadata."""
+    book, measured = notebook.metadata.get("book", {}), notebook.metadata.get("measured", {})
+    for key, least, most in (("short", 2, 30), ("question", 10, 120), ("description", 50, 155)):
+        if not least <= len(said := book.get(key, "")) <= most:
+            yield f"metadata book.{key}: got {said!r}", f"a text of {least} to {most} characters"
+    card = book.get("card", {})
+    if len(card.get("alt", "")) < 40:
+        yield f"metadata book.card.alt: got {card.get('alt', '')!r}", "what the picture shows, 40 characters or more"
+    try:
+        parts = cards.chosen(card.get("figure", ""), card.get("panels") or [0], [notebook])
+        cards.card(parts, card.get("zoom", [0, 0, 1, 1]))
+    except (ValueError, KeyError) as e:
+        yield f"metadata book.card: {e}", "figure, the name of one here, and panels, two or three of its pictures"
+    if not measured or measured != times.seal(measured):
+        yield "metadata measured: no command measured this", f"nothing by hand; run make bench CHAPTERS={name}"
+    stated = re.search(r"\*\*Running time:\*\* under (\d+) s on two CPU cores", prose(notebook))
+    if not stated or measured and float(stated[1]) < measured["seconds"]:
+        yield (f"the running time is {stated[0] if stated else 'not given'}",
+               f"**Running time:** under N s on two CPU cores, N above {measured.get('seconds', 'what was measured')}")
 
 
-def test_every_exercise_is_listed(chapter):
-    name, notebook = chapter
-    listed = (ROOT / "chapters/exercises.md").read_text(encoding="utf-8")
-    labels = re.findall(r"^`{3,}\{exercise\}[^\n]*\n:label: (\S+)", prose(notebook), re.M)
-    assert [label for label in labels if f"{{ref}}`{label}`" not in listed] == [], "not in exercises.md"
+def of_text(name, notebook):
+    """[(what is wrong, what to write)] of the prose and of what it takes from the cells."""
+    text = prose(notebook)
+    if not notebook.cells[0].source.startswith(f"(sec-{name})=\n# "):
+        yield "the first cell has no label", f"(sec-{name})= and, in the next line, # and the title"
+    for part in PARTS:
+        if part not in text.partition("\n## ")[0]:
+            yield f"no {part.strip()} before the first section", part
+    if (ends := re.findall(r"^## (.*)$", text, re.M)[-3:]) != ENDS:
+        yield f"the last sections are {ends}", f"{ENDS}"
+    if "{cite" not in text.partition("## Further reading")[2]:
+        yield "further reading cites nothing", "{cite:t}`key`, a key of references.bib"
+    exercises = lists.EXERCISE.findall(text)
+    solutions = re.findall(r"^`{3,}\{solution\} (\S+)\n:class: dropdown$", text, re.M)
+    if len(exercises) < 3 or not any("(Code" in one[3] for one in exercises):
+        yield f"{len(exercises)} exercises", "three or more ```{exercise}, one of them ending in (Code.)"
+    if missing := [one[2] for one in exercises if one[2] not in solutions]:
+        yield f"no folded solution of {missing}", "````{solution} LABEL, and in the next line :class: dropdown"
+    cited = ",".join(re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text)).split(",")
+    for key in sorted({key.strip() for key in cited} - BIB - {""}):
+        yield f"cites {key}, which references.bib lacks", f"@article{{{key}, …}} in references.bib"
+    for said in ledger.wrong(notebook, BIB | set(ledger.NO_KEYS)):
+        yield said, "what CONTRIBUTING says under \"A claim\""
+    glued = set(notebooks.glued(notebooks.outputs(notebook)))
+    pages = {**ASKED, name: asked(name, text)}
+    wanted = {one for found in pages.values() for chapter, one in found if chapter == name}
+    for one in sorted(glued - wanted):
+        yield f"no page shows the glued {one!r}", f"{{glue:text}}`{one}` in the prose, or no course.glue"
+    for one in sorted(wanted - glued):
+        yield f"{{glue:text}}`{one}` is asked for and no cell glues it", f"course.glue({one!r}, …) in a cell"
 
 
-def test_outputs_are_those_of_one_run(chapter):
-    _, notebook = chapter
-    assert [c.execution_count for _, c in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
-
-
-def test_no_check_is_switched_off(chapter):
-    _, notebook = chapter
-    for i, cell in code_cells(notebook):
-        assert not HUSHING_TAGS & set(cell.metadata.get("tags", [])), f"cell [{i}]"
-        assert "filterwarnings" not in cell.source and "NBVAL" not in cell.source, f"cell [{i}]"
-
-
-def test_code_cells_are_short_and_between_prose(chapter):
-    _, notebook = chapter
-    for i, cell in code_cells(notebook):
-        lines = cell.source.splitlines()
-        limit = 40 if lines and lines[0].startswith("class ") else 25
-        assert len(lines) <= limit, f"cell [{i}] has {len(lines)} lines, wanted at most {limit}"
-        assert max(map(len, lines)) <= 120, f"cell [{i}] has a line of more than 120 characters"
+def of_code(name, notebook):
+    """[(what is wrong, what to write)] of the code cells, numbered as Jupyter does."""
+    text, moves = prose(notebook), []
+    for i, cell in enumerate(notebooks.code_cells(notebook), 1):
+        at, lines, tags = f"cell [{i}]", cell.source.splitlines() or [""], set(cell.metadata.get("tags", []))
+        about = cell.metadata.get("mystnb", {})
+        shown = [out.get("data", {}) for out in cell.outputs]
+        if cell.execution_count != i:
+            yield f"{at} was not run in its turn", f"nothing; run make refresh CHAPTERS={name}"
+        if len(lines) > (most := 40 if lines[0].startswith("class ") else 25):
+            yield f"{at} has {len(lines)} lines", f"at most {most}"
+        if max(map(len, lines)) > 120:
+            yield f"{at} has a line of {max(map(len, lines))} characters", "at most 120"
+        if tags - TAGS or re.search("filterwarnings|NBVAL", cell.source):
+            yield f"{at} has the tags {sorted(tags)} or silences a check", f"no tags but {', '.join(sorted(TAGS))}"
+        if "hide-input" in tags and i > 1 and "plt.show()" not in cell.source:
+            yield f"{at} is hidden and draws nothing", "plt.show() at its end, or no tag hide-input"
+        if any("image/png" in data for data in shown):
+            if len(about.get("image", {}).get("alt", "")) < 40:
+                yield f"{at}: metadata mystnb.image.alt", "what is to be seen, 40 characters or more"
+            figure = about.get("figure", {})
+            if not figure.get("caption") or f"{{numref}}`{figure.get('name', '')}`" not in text:
+                yield (f"{at}: metadata mystnb.figure: got the name {figure.get('name', '')!r}",
+                       "a caption, and a name that the prose refers to: {numref}`fig-…`")
+        for html in (data.get("text/html", "") for data in shown):
+            if 'class="explore"' in html:
+                moves.append(html)
+                figure = BeautifulSoup(html, "html.parser").figure
+                if figure.img and len(figure.img["alt"]) < 40 or not figure.figcaption.text.endswith("."):
+                    yield f"{at}: course.explore", "an alt of 40 characters, a caption that ends with a full stop"
+        if any("widget-view" in kind for data in shown for kind in data):
+            yield f"{at} names a widget of a kernel that is gone", f"nothing; run make refresh CHAPTERS={name}"
+    if not moves:
+        yield "no figure moves", "course.explore in a cell"
     kinds = [c.cell_type for c in notebook.cells]
-    assert ("code", "code") not in zip(kinds, kinds[1:]), "two code cells follow each other"
+    for k in (k for k, pair in enumerate(zip(kinds, kinds[1:])) if pair == ("code", "code")):
+        yield f"two code cells follow each other, at {notebook.cells[k + 1].source[:40]!r}", "prose between them"
 
 
-def test_only_drawings_are_hidden(chapter):
-    _, notebook = chapter
-    for i, cell in code_cells(notebook):
-        if "hide-input" in cell.metadata.get("tags", []):
-            assert "plt.show()" in cell.source, f"cell [{i}] is hidden and draws nothing"
+def lacks(name, notebook):
+    """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
+    return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}"
+            for of in (of_metadata, of_text, of_code) for wrong, wanted in of(name, notebook)]
 
 
-def test_every_picture_says_what_is_to_be_seen(chapter):
-    _, notebook = chapter
-    for i, cell in code_cells(notebook):
-        if any("image/png" in out.get("data", {}) for out in cell.outputs):
-            about = cell.metadata.get("mystnb", {})
-            assert len(about.get("image", {}).get("alt", "")) >= 40, f"cell [{i}]: alternative text"
-            name = about.get("figure", {}).get("name", "")
-            assert f"{{numref}}`{name}`" in prose(notebook), f"cell [{i}]: figure {name!r} is not referred to"
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_lacks_nothing(name):
+    if found := lacks(name, CHAPTERS[name]):
+        pytest.fail("\n".join(found), pytrace=False)
 
 
-def test_chapter_has_an_explorable(chapter):
-    _, notebook = chapter
-    shown = [out.data for _, c in code_cells(notebook) for out in c.outputs
-             if 'class="explore"' in out.get("data", {}).get("text/html", "")]
-    assert shown, "wanted a figure that moves: course.explore"
-    for data in shown:
-        figure = BeautifulSoup(data["text/html"], "html.parser").figure
-        assert figure.img is None or len(figure.img["alt"]) >= 40, "alternative text"
-        assert figure.figcaption.text.endswith("."), "wanted a caption that ends with a full stop"
-    assert not any("widget-view" in kind for _, c in code_cells(notebook) for out in c.outputs
-                   for kind in out.get("data", {})), "names a widget of a kernel that is gone"
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_what_a_chapter_needs_comes_before_it(name):
+    needs = re.search(r"\*\*What you need:\*\*(.*)", prose(CHAPTERS[name]))[1]
+    names = list(CHAPTERS)
+    later = [one for one in re.findall(r"\{doc\}`(?:[^`<]*<)?(\w+)>?`", needs) if one in names[names.index(name):]]
+    assert later == [], f"_toc.yml has them later, chapters/{name}.ipynb needs them"
 
 
-def test_chapter_has_its_parts(chapter):
-    name, notebook = chapter
-    first, text = notebook.cells[0].source, prose(notebook)
-    assert first.startswith(f"(sec-{name})=\n# "), f"first cell: wanted the label (sec-{name})= and a title"
-    for part in ("What you will be able to do", "What you need", "**Running time:** under "):
-        assert part in first, f"first cell: wanted {part!r}"
-    ends = re.findall(r"^## (Recap|Exercises|Further reading)$", text, re.M)
-    assert ends == ["Recap", "Exercises", "Further reading"]
-    assert "{cite" in text.split("## Further reading")[1], "further reading cites nothing"
-    exercises = re.findall(r"^`{3,}\{exercise\}", text, re.M)
-    solutions = re.findall(r"^`{3,}\{solution\} \S+\n:class: dropdown$", text, re.M)
-    assert len(exercises) >= 3, "wanted at least three exercises"
-    assert len(solutions) == len(exercises), "wanted a folded solution for each exercise"
-    assert "(Code.)" in text, "wanted an exercise in code, marked (Code.)"
+def test_each_page_but_the_chapters_has_its_description_in_the_configuration():
+    config = guard.yaml.safe_load(guard.read_text(ROOT / "_config.yml"))
+    given = config["sphinx"]["config"]["html_context"]["descriptions"]
+    assert set(given) == {path.stem for path in guard.sources(ROOT) if path.suffix == ".md"}
+    assert {name: text for name, text in given.items() if not 50 <= len(text) <= 155} == {}
 
 
-def test_stated_running_time_holds(chapter):
-    name, notebook = chapter
-    table = (ROOT / "chapters/running_times.md").read_text(encoding="utf-8")
-    measured = re.search(rf"^\| \{{doc\}}`{name}` \| ([\d.]+) \|", table, re.M)
-    assert measured, "not in the table; run make bench"
-    stated = float(re.search(r"\*\*Running time:\*\* under (\d+) s on two CPU cores", notebook.cells[0].source)[1])
-    assert float(measured[1]) <= stated, f"measured {measured[1]} s"
+def test_contributing_names_all_that_a_chapter_may_use_and_has_short_lines():
+    text = guard.read_text(ROOT / "CONTRIBUTING.md")
+    helpers = re.search(r"__all__ = \[(.*?)\]", guard.read_text(ROOT / "chapters/course/__init__.py"), re.S)[1]
+    assert [name for name in [*re.findall(r'"(\w+)"', helpers), *TAGS] if not re.search(rf"`{name}\b", text)] == []
+    assert [line for line in text.splitlines() if len(line) > (140 if line.startswith("|") else 100)] == []
 
 
-def test_every_glued_number_is_used_and_asked_for_once_computed():
-    glued = {name for notebook in CHAPTERS.values() for name in notebooks.glued(notebooks.outputs(notebook))}
-    pages = [prose(notebook) for notebook in CHAPTERS.values()]
-    pages += [path.read_text(encoding="utf-8") for path in guard.sources(ROOT) if path.suffix == ".md"]
-    asked = {m for page in pages for m in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:[\w.]+::)?(\w+)", page)}
-    assert glued == asked
+# That each lack is seen
+
+def first(notebook, what):
+    """The first cell with this in its source."""
+    return next(c for c in notebook.cells if what in c.source)
+
+
+def put(old, new):
+    """Damage of the text of all cells."""
+    def damage(notebook):
+        for cell in notebook.cells:
+            cell.source = cell.source.replace(old, new)
+    return damage
+
+
+def cell(**changes):
+    """Damage of the first code cell, the imports."""
+    return lambda notebook: notebook.cells[1].update(changes)
+
+
+def tag(name):
+    return lambda notebook: notebook.cells[1].metadata.update(tags=[name])
+
+
+LACKS = {
+    "a digit typed by hand": (lambda n: n.metadata.measured.update(seconds=n.metadata.measured.seconds + 0.1),
+                              "no command measured this; wanted nothing by hand; run make bench CHAPTERS=cnn"),
+    "never measured": (lambda n: n.metadata.pop("measured"), "run make bench CHAPTERS=cnn"),
+    "too short a time": (put("under 80 s", "under 8 s"), "is **Running time:** under 8 s on two CPU cores; wanted"),
+    "no time": (put("**Running time:**", ""), "the running time is not given"),
+    "no book": (lambda n: n.metadata.pop("book"), "metadata book.description: got ''; wanted a text of 50 to 155"),
+    "a long description": (lambda n: n.metadata.book.update(description="x" * 156), "book.description: got 'xxx"),
+    "a figure of nobody": (lambda n: n.metadata.book.card.update(figure="fig-cnn-no"), "fig-cnn-no: no chapter stores"),
+    "a panel too many": (lambda n: n.metadata.book.card.update(panels=[0, 9]), "wanted [0, 9], counted from 0"),
+    "one panel": (lambda n: n.metadata.book.card.update(panels=[0]), "metadata book.card"),
+    "no label": (put("(sec-cnn)=", ""), "wanted (sec-cnn)= and"),
+    "no needs": (put("**What you need:**", ""), "no **What you need:** before the first section"),
+    "no recap": (put("## Recap", "## The end"), "the last sections are ['The end', 'Exercises', 'Further reading']"),
+    "no citation": (put("{cite:t}", ""), "further reading cites nothing; wanted {cite:t}`key`"),
+    "an unknown work": (put("jin2017deep", "jin1917deep"), "wanted @article{jin1917deep, …} in references.bib"),
+    "no code": (put("(Code", "("), "3 exercises; wanted three or more"),
+    "an open solution": (put("ex-cnn-count\n:class: dropdown", "ex-cnn-count"), "no folded solution of ['ex-cnn-"),
+    "an unquoted number": (put("`cnn_whole:", "`cnn_hole:"), "{glue:text}`cnn_hole` is asked for and no cell glues it"),
+    "a glued number of no page": (cell(outputs=[nbformat.v4.new_output("display_data",
+        {notebooks.GLUED + "text/plain": "1"}, metadata={"scrapbook": {"name": "cnn_new"}})]),
+        "no page shows the glued 'cnn_new'; wanted {glue:text}`cnn_new` in the"),
+    "a verdict by hand": (put("## Recap", "**Verdict:** holds.\n\n## Recap"), "wanted a quoted verdict behind"),
+    "never run": (cell(execution_count=None), "cell [1] was not run in its turn"),
+    "a long cell": (cell(source="x = 1\n" * 26), "cell [1] has 26 lines; wanted"),
+    "a long line": (cell(source="x" * 121), "cell [1] has a line of 121 characters"),
+    "a skipped cell": (tag("nbval-skip"), "['nbval-skip'] or silences"),
+    "a hidden cell": (lambda n: first(n, "course.glue").metadata.update(tags=["hide-input"]),
+                      "is hidden and draws nothing"),
+    "a nameless figure": (put("{numref}", "{ref}"), "metadata mystnb.figure: got the name 'fig-cnn-"),
+    "a figure unseen": (lambda n: [c.metadata.pop("mystnb", 0) for c in n.cells], "wanted what is to be seen, 40"),
+    "nothing moves": (lambda n: first(n, "course.explore").update(outputs=[]), "no figure moves; wanted"),
+    "two cells in a row": (lambda n: n.cells.insert(1, copy.deepcopy(n.cells[1])), "two code cells follow each other"),
+}
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_a_lack_is_told_with_file_and_remedy(lack):
+    damage, said = LACKS[lack]
+    notebook = copy.deepcopy(CHAPTERS["cnn"])
+    damage(notebook)
+    found = lacks("cnn", notebook)
+    assert any(said in line for line in found) and all(line.startswith("chapters/cnn.ipynb: ") for line in found), found
+
+
+def test_no_number_of_the_last_bench_was_typed():
+    stored = json.loads(guard.read_text(ROOT / "tools/bench.json"))
+    assert stored == times.seal(stored)
+    assert stored | {"cold": stored["cold"] + 0.1} != times.seal(stored | {"cold": stored["cold"] + 0.1})

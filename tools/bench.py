@@ -1,15 +1,19 @@
-"""Measure how long the chapters, the rendering and D4's training take, and write the page of running times.
+"""Measure how long chapters take and store it in their metadata; without names, the rendering and D4's training too.
 
-Each chapter runs with one torch thread; nothing else should run beside it. Nothing but the page is changed.
+    python tools/bench.py [CHAPTER ...]
+
+Each chapter runs with one torch thread; nothing else should run beside it.
 """
+import json
 import os
-import platform
 import statistics
 import sys
 import time
 
 import build
+import notebooks
 import refresh
+import times
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 sys.path.append(str(refresh.ROOT / "chapters"))
@@ -20,43 +24,7 @@ from torch import nn  # noqa: E402
 import course  # noqa: E402
 
 REPEATS = 9  # of the training loops, alternating
-PAGE = """# Running times
-
-`make bench` measures, prints and stores this table: seconds to execute a chapter with one torch thread, how many of
-them the cells take that repeat an experiment over seeds, and the peak memory of its kernel. A single seed would do for
-a picture; the repetitions are the price of knowing the spread.
-
-Machine: {machine}.
-
-| what | seconds | over seeds | peak MiB |
-|---|---:|---:|---:|
-{rows}
-
-## A training step
-
-The 200 updates of {{doc}}`the CNN chapter <cnn>` by the book's loop and by a plain loop written from the description
-there, back to back, median of {repeats} runs each: {ours:.2f} s against {plain:.2f} s, ratio {ratio:.2f}. The book's
-loop lays tensors out channels-last and runs Adam fused; the tests hold it to the figures of the plain loop.
-
-The book's UNet (two levels, 16 channels, batches of eight 64×64 images) makes {last:.1f} updates per second
-channels-last and {first:.1f} channels-first.
-
-## The CT operator
-
-Projecting 200 images of 64×64 pixels at 20 angles takes `course.Radon` {radon:.3f} s, building its matrix
-{matrix:.2f} s.
-"""
-
-
-def machine() -> str:
-    """Processor, cores, memory and versions, without the name of the host."""
-    model = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as f:
-            model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), model)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, {platform.system()}, "
-            f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}")
+STORED = refresh.ROOT / "tools/bench.json"
 
 
 def d4_data():
@@ -111,31 +79,35 @@ def training_loops() -> tuple[float, float]:
     return tuple(map(statistics.median, zip(*pairs)))
 
 
-def main() -> None:
-    chapters = refresh.chapters()
+def book() -> dict:
+    """What does not belong to a chapter: the training loops, the operator, the rendering."""
     ours, plain = training_loops()
     last, first = unet_rate(torch.channels_last), unet_rate(torch.contiguous_format)
     angles, x = torch.arange(20) * 9.0, course.ellipses(200, 64, seed=0)
     matrix = seconds(lambda: course.Radon(64, angles)(x[:1]))
     K = course.Radon(64, angles)
     radon = statistics.median(seconds(K, x) for _ in range(REPEATS))
-    serial = refresh.run(chapters, keep=False)
     cold = seconds(build.render)
-    os.utime(chapters[0])
+    os.utime(notebooks.chapters()[0])
     touched = seconds(build.render)
-    times, over_seeds, peaks = zip(*serial.values())
-    rows = [(f"{{doc}}`{path.stem}`", *serial[path.stem]) for path in chapters]
-    rows += [
-        ("all chapters, one after the other", sum(times), sum(over_seeds), max(peaks)),
-        ("rendering the book, cold", cold),
-        ("rendering the book after touching one chapter", touched),
-    ]
-    lines = [f"| {what} | {s:.1f} | " + ("{:.1f} | {:.0f} |".format(*rest) if rest else "| |")
-             for what, s, *rest in rows]
-    page = PAGE.format(machine=machine(), rows="\n".join(lines), ours=ours, plain=plain, ratio=ours / plain,
-                       repeats=REPEATS, last=last, first=first, radon=radon, matrix=matrix)
-    print(page)
-    (refresh.ROOT / "chapters/running_times.md").write_text(page, encoding="utf-8")
+    return {"cold": round(cold, 1), "touched": round(touched, 1), "ours": round(ours, 2), "plain": round(plain, 2),
+            "ratio": round(ours / plain, 2), "repeats": REPEATS, "channels_last": round(last, 1),
+            "channels_first": round(first, 1), "radon": round(radon, 3), "matrix": round(matrix, 2),
+            "machine": times.machine()}
+
+
+def main() -> None:
+    try:
+        paths = notebooks.choose(sys.argv[1:])
+    except ValueError as e:
+        sys.exit(str(e))
+    if not sys.argv[1:]:
+        STORED.write_text(json.dumps(times.seal(book()), indent=1) + "\n", encoding="utf-8")
+    for name, figures in refresh.run(paths, keep=False).items():
+        path = refresh.ROOT / f"chapters/{name}.ipynb"
+        notebook = notebooks.read(path)
+        notebook.metadata["measured"] = times.record(*figures)
+        notebooks.store(notebook, path)
 
 
 if __name__ == "__main__":

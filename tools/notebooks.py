@@ -60,7 +60,8 @@ def choose(names: list[str], root: Path = ROOT) -> list[Path]:
     by_name = {path.stem: path for path in chapters(root)}
     unknown = [name for name in names if name not in by_name]
     if unknown:
-        raise ValueError(f"CHAPTERS: got {', '.join(unknown)}, wanted names out of {', '.join(by_name)}")
+        raise ValueError(f"CHAPTERS: got {', '.join(unknown)}, wanted names out of {', '.join(by_name)}; "
+                         "a new chapter needs its line in _toc.yml")
     return [path for name, path in by_name.items() if not names or name in names]
 
 

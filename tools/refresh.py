@@ -27,6 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 import compare
 import guard
 import reach
+import times
 from notebooks import CLEAN_METADATA, ChapterError, chapters, choose, clear, code, code_cells, read, store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,7 +140,8 @@ def execute(path: Path, root: Path = ROOT, machine: dict | None = None):
             out.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # names a widget of that kernel
         cell.metadata.pop("execution", None)
     before["its outputs"] = outputs(notebook)
-    kept = {key: value for key, value in notebook.metadata.items() if key == "book"}  # what the chapter says of itself
+    same = stored(notebook).get("its code") == before["its code"]  # then it still takes as long as was measured
+    kept = {key: notebook.metadata[key] for key in ("book", *["measured"] * same) if key in notebook.metadata}
     notebook.metadata = nbformat.from_dict({**CLEAN_METADATA, **kept, "fingerprint": before})
     ends = [at for _, at in started[1:]] + [time.perf_counter()]
     over_seeds = sum(end - at for (cell, at), end in zip(started, ends) if re.search(r"\bSEEDS\b", cell.source))
@@ -199,6 +201,7 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
                                            "left as they were: call again")
                     for said in keep_drift(notebook, other):
                         print(f"{path.stem}, {said}", flush=True)
+                    notebook.metadata.setdefault("measured", times.record(*figures))
                     store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
             except (ChapterError, OSError) as e:
                 failed.append(path.stem)

@@ -16,10 +16,10 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 import guard
-import night
 import refresh
 from conftest import decode
 from course import figures
+from page import night
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = guard.toc_files(ROOT)

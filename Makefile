@@ -26,7 +26,7 @@ CLUSTER = --scheduler $(call quoted,$(SCHEDULER)) --workers $(call quoted,$(WORK
 STORED = $(if $(filter undefined,$(origin STORE)),,--store $(call quoted,$(STORE)))
 
 .NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
-.PHONY: book test chapter refresh check claims serve lab bench mutants lighthouse lint clean help again \
+.PHONY: book test chapter refresh check claims serve lab bench mutants lighthouse lint pins clean help again \
 	studies studies-check studies-drift studies-bench
 
 book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published
@@ -78,6 +78,9 @@ lighthouse: .venv/lighthouse book  ## check the markup of all pages, and measure
 lint: .venv/test  ## check the style of the Python code, notebooks included
 	$(PY) -m ruff check .
 
+pins:  ## install what the requirement files ask for, and write the versions of all that it needs into constraints.txt
+	$(PY) tools/install.py pins --torch $(TORCH)
+
 clean:  ## delete the rendered book and the environment
 	rm -rf .venv _build
 
@@ -86,7 +89,7 @@ help:  ## list these commands
 
 again:
 
-.venv/book: requirements.txt tools/requirements.txt tools/package-lock.json $(BROKEN)
+.venv/book: requirements.txt tools/requirements.txt constraints.txt tools/package-lock.json $(BROKEN)
 	@$(PY) -c 'import pip' 2>/dev/null || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "PYTHON: got $(PYTHON) ($$($(PYTHON) --version 2>&1)), wanted 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }; \
 		$(PYTHON) -m venv $(if $(BROKEN),--clear) .venv; }

@@ -1,9 +1,8 @@
-"""What the tests of the rendered book share: the book, built once, a server that can replace a file, a real browser."""
+"""What the tests of the rendered book share: the book, built once, servers of it (see serving.py), a real browser."""
 import json
 import os
 import shutil
 import signal
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,17 +14,9 @@ import build
 import engines
 import lighthouse
 import notebooks
+from serving import Handler, Watched, serving
 
 ROOT = Path(__file__).resolve().parent.parent
-PREFIX = "/some/path/"  # a book must work wherever it lies
-WATCH = b"""<script>
-window.seen = [];
-addEventListener("error", ({message, target}) => {  // Firefox fetches the next page, but none that it cannot keep
-  if (target.rel != "next") seen.push(message ?? `not loaded: ${target.src ?? target.href}`);
-}, true);
-addEventListener("unhandledrejection", e => seen.push(`rejected: ${e.reason}`));
-for (const kind of ["error", "warn"]) console[kind] = (...said) => seen.push(`console: ${said.join(" ")}`);
-</script>"""
 # What the chapters may use of MyST, and do not use yet
 KINDS = r"""(sec-kinds)=
 # All kinds
@@ -249,41 +240,6 @@ def foreign():
         (book / "chapters/course/__init__ (copy).py").write_text("FACTOR = 9\n")
         (book / "draft.yml").write_text("a: 1\na: 2\n")
     return lay
-
-
-class Handler(lighthouse.Handler):
-    """A server below a path, which sends what `site.put` holds in place of a file."""
-
-    def translate_path(self, path):
-        return super().translate_path(path.removeprefix(PREFIX) if path.startswith(PREFIX) else "nothing")
-
-    def body(self, path):
-        return self.server.put.get(path.relative_to(self.directory).as_posix()) or super().body(path)
-
-
-class Watched(Handler):
-    """A server that puts WATCH into its pages, lets nothing be cached, and keeps in `failed` what it could not send."""
-
-    def body(self, path):
-        data = super().body(path)
-        return data.replace(b"<head>", b"<head>" + WATCH, 1) if path.suffix == ".html" else data
-
-    def send_header(self, key, value):
-        super().send_header(key, "no-cache" if key == "Cache-Control" else value)
-
-    def send_response(self, code, *rest):
-        if code >= 400:
-            self.server.failed.append(f"{code} {self.path}")
-        super().send_response(code, *rest)
-
-
-@contextmanager
-def serving(folder, handler):
-    server = lighthouse.serve(folder, handler)
-    server.put, server.failed, server.folder = {}, [], folder
-    server.url = f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import kernel_pictures
-import lighthouse
+import server
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -30,9 +30,9 @@ def address(request, tmp_path_factory):
     if request.param == "file":
         yield (root / "book/chapters/page.html").as_uri()
         return
-    server = lighthouse.serve(root)
-    yield f"http://127.0.0.1:{server.server_port}/book/chapters/page.html"
-    server.shutdown()
+    running = server.serve(root)
+    yield f"http://127.0.0.1:{running.server_port}/book/chapters/page.html"
+    running.shutdown()
 
 
 @pytest.fixture

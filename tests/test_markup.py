@@ -10,8 +10,8 @@ from bs4 import BeautifulSoup
 
 import guard
 import lighthouse
-import markup
 import notebooks
+from page import numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
@@ -148,10 +148,10 @@ def test_words_and_code_are_left_alone(built):
     soup = BeautifulSoup((built[0] / "_build/html/chapters/cnn.html").read_text(encoding="utf-8"), "html.parser")
     assert not [code for code in soup.select("article :is(pre, code)") if "\xa0" in code.text]
     for text in ("2 hats", "12 patches", "a = b", "x and y", "5 and 6", "in 1980 so"):
-        assert markup.together(text) == text
+        assert numbers.together(text) == text
     for text in ("n = 5", "13 %", "0.1\n± 0.02 dB", "24 × 24 pixels", "Figure 3.1", "k = \ufffc", "r < −2", "\ufffc s"):
-        assert not re.search(r"[ \n]", markup.together(text)), text
-        assert re.sub(r"\s", " ", markup.together(text)) == re.sub(r"\s", " ", text)
+        assert not re.search(r"[ \n]", numbers.together(text)), text
+        assert re.sub(r"\s", " ", numbers.together(text)) == re.sub(r"\s", " ", text)
 
 
 # Explorables away from their page

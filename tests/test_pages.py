@@ -15,10 +15,10 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 import guard
-import night
 import notebooks
 from course import figures
 from notebooks import decode
+from page import night
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = guard.toc_files(ROOT)

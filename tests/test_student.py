@@ -215,7 +215,8 @@ def test_the_branch_holds_the_student_edition(fork, tmp_path):
     for _ in range(2):
         subprocess.run([fork.root / "tools/publish.sh", remote], check=True)
     files = git(remote, "ls-tree", "-r", "--name-only", "notebooks").split()
-    wanted = {*(f"{name}.ipynb" for name in CHAPTERS), "requirements.txt", "README.md", ".binder/requirements.txt"}
+    wanted = {*(f"{name}.ipynb" for name in CHAPTERS), "requirements.txt", "constraints.txt", "README.md",
+              ".binder/requirements.txt"}
     assert wanted <= set(files)
     assert git(fork.root, "rev-parse", "HEAD").strip() in git(remote, "show", "notebooks:README.md")
     stored = (fork.html / "_sources/chapters/cnn.ipynb").read_text(encoding="utf-8")

@@ -9,8 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import build
-import light
-import text
+from page import formulas, search
 from test_pages import AXE, PAGES, ROOT, VIEWS, go, visiting
 
 
@@ -27,7 +26,7 @@ def searched(visit, site, words, path=""):
 
 @pytest.fixture(scope="module")
 def katex():
-    started = light.Katex()
+    started = formulas.Katex()
     yield started
     started.node.stdin.close()
     started.node.wait()
@@ -41,7 +40,7 @@ def katex():
     (r"x^k_{j}, \tilde x, f'", "x_j^k,x̃,f′"), (r"\tfrac12 \lVert x\rVert", "1/2∥x∥"),
 ])
 def test_formula_is_said_in_a_line(katex, tex, said):
-    assert text.spoken(katex.render(tex, False)["html"]) == said
+    assert search.spoken(katex.render(tex, False)["html"]) == said
 
 
 def test_every_word_is_in_the_search(site):
@@ -67,7 +66,7 @@ def test_both_sides_split_alike(browser, site):
     with visiting(browser, site) as visit:
         visit.tab.goto(f"{site.url}search.html")
         split = visit.tab.evaluate("texts => Object.values(texts).map(splitQuery)", texts)
-        assert split == [text.Words._word_re.findall(said) for said in texts.values()]
+        assert split == [search.Words._word_re.findall(said) for said in texts.values()]
 
 
 @pytest.mark.parametrize("words", ["constructor", "__proto__", "valueOf null space"])

@@ -122,7 +122,7 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
     config.write_text(settings, encoding="utf-8")
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(root), "--config", str(config), "-W", "-n",
                "--keep-going", *(["--all"] if fresh else [])]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}  # where the extensions `cards` and `light` lie
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}  # where the extensions `cards` and `page` lie
     done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
     if not done.returncode:
         stamp.write_text(now)

@@ -1,34 +1,72 @@
 """Install what the book, its tests or Lighthouse need into this environment; what is there is not fetched again.
 
-    .venv/bin/python tools/install.py book|test|lighthouse [--torch cpu|cuda]
+    .venv/bin/python tools/install.py book|test|lighthouse|pins [--torch cpu|cuda]
+
+`pins` installs what the requirement files ask for now, and writes into constraints.txt the versions of all that they
+need, and that needs in turn. Every other call installs these versions.
 """
 import argparse
 import importlib
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+
+from pip._vendor.packaging.requirements import Requirement  # the environment may hold nothing but pip yet
+from pip._vendor.packaging.utils import canonicalize_name
 
 TOOLS = Path(__file__).resolve().parent
 WEB = Path(sys.prefix, "web")
 FOR = {"book": ["requirements.txt", "tools/requirements.txt"]}
-FOR["test"] = FOR["lighthouse"] = FOR["book"] + ["tests/requirements.txt"]
+FOR["test"] = FOR["lighthouse"] = FOR["pins"] = FOR["book"] + ["tests/requirements.txt"]
+CONSTRAINTS = "constraints.txt"
+HEAD = "# What the requirement files need, and what that needs in turn, on Linux. `make pins` writes this file.\n"
+OLDEST = {"python_version": "3.11", "python_full_version": "3.11.0"}  # needs what newer ones need, and more
 # Kinds of npm packages that are left out, as package.json sorts them
 LEFT_OUT = {"book": ["dev", "optional", "devOptional"], "test": ["optional"], "lighthouse": []}
+LEFT_OUT["pins"] = LEFT_OUT["book"]
 # On Linux the index has torch with gigabytes of CUDA; the CPU build comes from the PyTorch project.
 CPU_TORCH = ["--no-deps", "--extra-index-url", "https://download.pytorch.org/whl/cpu"]
 
 
-def missing(files: list[str]) -> list[str]:
-    """The lines name==version of requirement files that this environment does not satisfy."""
+def pinned(files: list[str]) -> dict[str, str]:
+    """{name: version} of the lines name==version of files."""
     lines = "\n".join((TOOLS.parent / file).read_text(encoding="utf-8-sig") for file in files).splitlines()
-    pins = [tuple(line.strip().split("==")) for line in lines if "==" in line]
+    pairs = [line.strip().split("==") for line in lines if "==" in line]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def installed() -> dict[str, str]:
+    """{name: version} of what is in this environment; the local part of a version, as in 2.13.0+cpu, is left out."""
     importlib.invalidate_caches()
-    there = {d.name.lower().replace("_", "-"): d.version.partition("+")[0] for d in metadata.distributions() if d.name}
-    return [f"{name}=={version}" for name, version in pins if there.get(name.lower()) != version]
+    return {canonicalize_name(d.name): d.version.partition("+")[0] for d in metadata.distributions() if d.name}
+
+
+def needed(names: Iterable[str], python: dict[str, str] | None = None) -> set[str]:
+    """These packages and all that they need in turn, as far as they are installed, here or with another Python."""
+    todo, seen = [Requirement(name) for name in names], set()
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        for name, extra in {(name, extra) for extra in ("", *requirement.extras)} - seen:
+            seen.add((name, extra))
+            with suppress(metadata.PackageNotFoundError):
+                asked = [Requirement(line) for line in metadata.requires(name) or []]
+                todo += [r for r in asked if not r.marker or r.marker.evaluate({**(python or {}), "extra": extra})]
+    return {name for name, _ in seen}
+
+
+def missing(files: list[str], pins: dict[str, str]) -> list[str]:
+    """What requirement files ask for, and what that needs, where this environment lacks it or has not the pin."""
+    wanted, there = pinned(files), installed()
+    wanted = {name: pins[name] for name in needed(wanted) & pins.keys()} | wanted
+    return [f"{name}=={version}" for name, version in wanted.items() if there.get(name) != version]
 
 
 def missing_npm(left_out: list[str], web: Path = WEB) -> list[str]:
@@ -51,8 +89,11 @@ def fetched(done: subprocess.CompletedProcess, what: list[str]) -> None:
 
 
 def pip(pins: list[str], *options: str) -> None:
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *options, *pins]
-    fetched(subprocess.run(command, capture_output=True, text=True), pins)
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options, *pins]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if conflict := re.search(r"The conflict is caused by:\n(.+?)\n\n", done.stdout + done.stderr, re.S):
+        sys.exit(f"{CONSTRAINTS}: versions that do not go together:\n{conflict[1]}\nchange both, or undo the change")
+    fetched(done, pins)
 
 
 def npm(packages: list[str], left_out: list[str]) -> None:
@@ -80,12 +121,22 @@ def main() -> None:
     args = ap.parse_args()
     if sys.prefix == sys.base_prefix:
         sys.exit("this Python is not in an environment of its own: call make, or .venv/bin/python tools/install.py")
-    if pins := missing(FOR[args.what]):
-        print(f"installing {len(pins)} requirements, minutes on a first run", flush=True)
-        torch = [f"{pin}+cpu" for pin in pins if pin.startswith("torch==")]
+    constraints, pins, options = TOOLS.parent / CONSTRAINTS, {}, []
+    if args.what != "pins":
+        pins, options = pinned([CONSTRAINTS]), ["--constraint", str(constraints)]
+        if other := pinned(FOR["pins"]).items() - pins.items():
+            sys.exit(f"{CONSTRAINTS}: lacks what the requirement files ask for, "
+                     f"{', '.join(sorted(map('=='.join, other)))}; make pins writes it anew")
+    if lines := missing(FOR[args.what], pins):
+        print(f"installing {len(lines)} requirements, minutes on a first run", flush=True)
+        torch = [f"{line}+cpu" for line in lines if line.startswith("torch==")]
         if torch and args.torch == "cpu" and platform.system() == "Linux":
-            pip(torch, *CPU_TORCH)
-        pip(pins)
+            pip(torch, *CPU_TORCH, *options)
+        pip(lines, *options)
+    if args.what == "pins":
+        there = installed()
+        names = needed(pinned(FOR["pins"]), OLDEST) & there.keys()
+        constraints.write_text(HEAD + "".join(f"{name}=={there[name]}\n" for name in sorted(names)), encoding="utf-8")
     if packages := missing_npm(LEFT_OUT[args.what]):
         print(f"installing {len(packages)} packages from npm", flush=True)
         npm(packages, LEFT_OUT[args.what])

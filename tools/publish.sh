@@ -10,7 +10,7 @@ commit=$(git rev-parse HEAD)
 unset "${!GIT_@}"  # those of a hook would lead back to this repository
 branch=$(mktemp -d)
 trap 'rm -rf "$branch"' EXIT
-cp $edition/*.ipynb requirements.txt LICENSE "$branch"
+cp $edition/*.ipynb requirements.txt constraints.txt LICENSE "$branch"
 cp -r .binder "$branch"
 cat > "$branch/README.md" <<END
 # Learned Image Reconstruction: the notebooks

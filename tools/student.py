@@ -160,7 +160,7 @@ class Edition:
         if (uri := node.get("refuri")) and not words:
             page = self.inside(uri.partition(".html")[0])
             number = self.env.toc_secnumbers.get(page, {}).get("")
-            if number and node.astext() == self.env.titles[page].astext():  # as light.number_links
+            if number and node.astext() == self.env.titles[page].astext():  # as page.numbers.chapter_links
                 starts = re.search(r"(^|^\s*[-*+>]\s+|[.?!:]\s|\|\s?)$", before)
                 if re.fullmatch(r"[-*+>\s]*", before) and not after.strip():
                     return self.markdown(node)  # alone, its title

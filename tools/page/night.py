@@ -1,4 +1,4 @@
-"""Sphinx extension: figures in the colours of the dark theme, their intensities as they are.
+"""Figures in the colours of the dark theme, their intensities as they are.
 
 `course.figures.png` has left in each stored figure where its intensities lie. Around them light and dark change places.
 The picture of the other theme is not shown, and as it comes only when near, it costs the reader no byte.
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import light
+from page.cache import cached
 
 GROUND = 18  # level of the dark theme's ground
 IMAGE = re.compile(r'<img [^>]*?src="[^"]*_images/([\w-]+\.webp)"[^>]*>')
@@ -37,8 +37,8 @@ def by_night(picture: Image.Image, boxes: str, rows: int = 1, columns: int = 1) 
     return Image.fromarray(night)
 
 
-def on_page(app, pagename, template, context, doctree):
-    """A picture for the dark theme behind each figure that can have one."""
+def pairs(app, body: str) -> str:
+    """The body, with a picture for the dark theme behind each figure that can have one."""
     folder, sources = Path(app.outdir, "_images"), {name: uri for uri, name in app.builder.images.items()}
 
     def pair(image, name, *about):
@@ -50,7 +50,7 @@ def on_page(app, pagename, template, context, doctree):
 
         source = folder / name if name.startswith("frames-") else Path(app.srcdir, sources[name])
         folder.mkdir(exist_ok=True)
-        file.write_bytes(light.once(source.read_bytes(), f"night {GROUND} {about}", make))
+        file.write_bytes(cached(source.read_bytes(), f"night {GROUND} {about}", make))
         lazy = image if "loading=" in image else image.replace("<img ", '<img loading="lazy" ', 1)
         return image.replace("<img ", '<img data-by="day" ', 1) + lazy.replace(
             "<img ", '<img data-by="night" ', 1).replace(name, file.name)
@@ -66,10 +66,4 @@ def on_page(app, pagename, template, context, doctree):
         rows, columns, boxes = match.groups()
         return IMAGE.sub(lambda image: pair(image[0], image[1], boxes, int(rows), int(columns)), match[0], count=1)
 
-    if body := context.get("body"):
-        context["body"] = EXPLORABLE.sub(explorable, IMAGE.sub(figure, body))
-
-
-def setup(app):
-    app.connect("html-page-context", on_page, priority=940)  # the files are there, those for paper not yet
-    return {"parallel_read_safe": True, "parallel_write_safe": False}
+    return EXPLORABLE.sub(explorable, IMAGE.sub(figure, body))

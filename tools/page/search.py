@@ -1,7 +1,6 @@
-"""Sphinx extension: what machines take from a page: words and numbers for the search, text for its excerpts, folds.
+"""What the search takes from a page: words and numbers, and text for its excerpts.
 
-Excerpts come by a script, since a page opened from a folder or in a sandboxed frame may not fetch another one. A fold
-is a <details>: browsers open it for their own find, for links into it, and without scripts.
+Excerpts come by a script, since a page opened from a folder or in a sandboxed frame may not fetch another one.
 """
 import functools
 import json
@@ -10,13 +9,11 @@ from html import escape, unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
-from docutils import nodes
 from sphinx.search.en import SearchEnglish
-from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import guard
+from page import theme
 
-ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.S)
 # What is no text of the page: links of headings, scripts, what stands on paper only, and the labels of folded code
 UNREAD = re.compile(r'<a class="headerlink".*?</a>|<(script|style)\b.*?</\1>|<ul class="explore-paper">.*?</ul>'
                     r'|<summary(?! class="admonition-title").*?</summary>', re.S)
@@ -24,8 +21,6 @@ MATHML = re.compile(r"<math.*?</math>", re.S)
 SPACED = set("=≤≥<>≈≠→∈+−±×∗")
 ACCENTS = {"^": "\u0302", "~": "\u0303", "ˉ": "\u0304"}
 
-
-# The search
 
 class Words(SearchEnglish):
     """Sphinx's English, in which 0.03 and 10⁻³ are words too, and 10 400 is found as 10400 as well."""
@@ -78,7 +73,8 @@ def spoken(formula: str) -> str:
 
 def text(page: str) -> str:
     """What a reader sees in the article of a page, in one line, each formula once."""
-    article = guard.MATH.sub(lambda formula: spoken(formula[0]), UNREAD.sub("", ARTICLE.search(page)[1]))
+    article = "".join(re.findall(theme.ARTICLE.old, page))
+    article = guard.MATH.sub(lambda formula: spoken(formula[0]), UNREAD.sub("", article))
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", article)).replace("\u2060", "")).strip()
 
 
@@ -97,41 +93,7 @@ def on_search_page(app, pagename, template, context, doctree):
         app.add_js_file("search.js", defer="defer")
 
 
-# Folds
-
-class fold(nodes.Element):
-    """An admonition of the class dropdown."""
-
-
-class Folds(SphinxPostTransform):
-    default_priority = 900  # after sphinx-exercise has written the titles of its solutions
-    formats = ("html",)
-
-    def run(self, **kwargs):
-        for node in list(self.document.findall(nodes.Admonition)):
-            if "dropdown" in node["classes"]:
-                title = node.pop(0) if isinstance(node[0], nodes.title) else nodes.title("", node.tagname.capitalize())
-                node.replace_self(fold("", title, *node.children, ids=node["ids"], classes=node["classes"]))
-
-
-def visit_fold(translator, node):
-    translator.body.append(translator.starttag(node, "details", CLASS="admonition"))
-    translator.body.append('<summary class="admonition-title">')
-    start = len(translator.body)
-    for part in node.pop(0).children:
-        part.walkabout(translator)
-    title = re.sub(r"</?a\b[^>]*>", "", "".join(translator.body[start:]))  # no link within what is pressed
-    translator.body[start:] = [title, "</summary>\n"]
-
-
-def depart_fold(translator, node):
-    translator.body.append("</details>\n")
-
-
 def setup(app):
     app.add_search_language(Words)
-    app.add_node(fold, html=(visit_fold, depart_fold))
-    app.add_post_transform(Folds)
     app.connect("html-page-context", on_search_page)
     app.connect("build-finished", write_texts)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Sphinx extension: the page for missing pages, the forward to the first page, and what search engines ask for.
+"""The page for missing pages, the forward to the first page, and what search engines ask for.
 
 Whole addresses need html_baseurl; without it there are none.
 """
@@ -36,4 +36,3 @@ def setup(app):
     app.connect("html-collect-pages", pages)
     app.connect("html-page-context", on_page)
     app.connect("build-finished", write_sitemap)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

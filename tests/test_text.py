@@ -354,10 +354,10 @@ def addressed(request, tmp_path_factory):
     config, base = root / "_config.yml", BASES[request.param]
     settings = config.read_text(encoding="utf-8").replace("\nhtml:\n", f"\nhtml:\n  baseurl: {base}\n")
     config.write_text(settings, encoding="utf-8")
-    (root / "_toc.yml").write_text("format: jb-book\nroot: chapters/intro\nchapters:\n- file: chapters/cnn\n")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: chapters/intro\nchapters:\n- file: chapters/notation\n")
     (root / "references.bib").write_text("")
     (root / "chapters/intro.md").write_text("# Intro\n")
-    (root / "chapters/cnn.md").write_text("# A chapter\n")
+    (root / "chapters/notation.md").write_text("# Notation\n")
     assert build.render(root=root) == []
     return base, root / "_build/html"
 
@@ -372,7 +372,7 @@ def head(file):
 def test_addresses_are_whole(addressed):
     base, folder = addressed
     for page, own, kind in (("index", "chapters/intro", "website"), ("chapters/intro", "chapters/intro", "website"),
-                            ("chapters/cnn", "chapters/cnn", "article")):
+                            ("chapters/notation", "chapters/notation", "article")):
         links, metas = head(folder / f"{page}.html")
         assert links == [f"{base}{own}.html"] and metas["og:url"] == links[0], page
         assert metas["og:type"] == kind and metas["og:title"] and 50 < len(metas["og:description"]) <= 155
@@ -381,7 +381,7 @@ def test_addresses_are_whole(addressed):
             assert card.size == (int(metas["og:image:width"]), int(metas["og:image:height"]))
         assert len(metas["og:image:alt"]) > 20
     places = re.findall("<loc>(.*?)</loc>", (folder / "sitemap.xml").read_text(encoding="utf-8"))
-    assert places == [f"{base}chapters/cnn.html", f"{base}chapters/intro.html"]
+    assert places == [f"{base}chapters/intro.html", f"{base}chapters/notation.html"]
     assert (folder / "robots.txt").read_text(encoding="utf-8") == f"Sitemap: {base}sitemap.xml\n"
     missing = BeautifulSoup((folder / "404.html").read_text(encoding="utf-8"), "html.parser")
     assert missing.base["href"] == base and not missing.select("[src], link") and not missing.script

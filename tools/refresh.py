@@ -12,6 +12,7 @@ import argparse
 import errno
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -184,7 +185,8 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
     """
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch in the kernels: one thread gives the same digits every time
     done, failed = {}, []
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
+    imported_once = multiprocessing.get_context("forkserver")  # a process for each run, all from one that has imported
+    with ProcessPoolExecutor(jobs, imported_once, max_tasks_per_child=1) as pool:
         waiting, others = {}, {}
         for path in paths:
             waiting[pool.submit(measure, path, root)] = path

@@ -20,7 +20,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import ImageChops
 
@@ -28,6 +27,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
 import compare  # noqa: E402
 import notebooks  # noqa: E402
+import refresh  # noqa: E402
 from notebooks import GLUED, code_cells  # noqa: E402
 
 CODE = 0.2  # the share of mutants of code
@@ -291,8 +291,7 @@ def seen(mutant: Mutant) -> str | None:
     if mutant.cell.source == stored.source:
         return next(iter(compare.complaints(stored, mutant.cell.outputs)), None)
     stored.source = mutant.cell.source
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3",
-                            resources={"metadata": {"path": str(notebooks.ROOT / "chapters")}})
+    client = refresh.kernel(notebook, notebooks.ROOT / "chapters")
     with client.setup_kernel():
         for i, cell in enumerate(notebook.cells):
             if cell.cell_type == "code":

@@ -15,7 +15,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 import build
-import guard
 import install
 import notebooks
 import refresh
@@ -66,7 +65,7 @@ def test_the_book_builds_without_a_complaint(built):
 
 def test_no_repository_no_buttons(built):
     root, _ = built
-    for page in guard.toc_files(root):
+    for page in notebooks.toc_files(root):
         html = (root / f"_build/html/{page}.html").read_text(encoding="utf-8")
         assert "mybinder.org" not in html and "btn-source" not in html and "github.com/" not in html, page
 
@@ -77,7 +76,7 @@ def published(tmp_path_factory):
     root = lay(tmp_path_factory.mktemp("published"))
     (root / "chapters/page.md").unlink()
     cells = [new_markdown_cell("# Page\n\n{cite:p}`work2020`"), new_code_cell("1", execution_count=1)]
-    nbformat.write(new_notebook(cells=cells, metadata=refresh.CLEAN_METADATA), root / "chapters/page.ipynb")
+    nbformat.write(new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA), root / "chapters/page.ipynb")
     return root
 
 
@@ -271,7 +270,7 @@ def test_second_build_reads_what_changed_and_shows_it(small):
     cell = new_code_cell("1", outputs=[glued("number", "0.25")], execution_count=1)
 
     def write(name, title):
-        notebook = new_notebook(cells=[new_markdown_cell(f"# {title}"), cell], metadata=refresh.CLEAN_METADATA)
+        notebook = new_notebook(cells=[new_markdown_cell(f"# {title}"), cell], metadata=notebooks.CLEAN_METADATA)
         notebook.metadata["fingerprint"] = {"its outputs": refresh.outputs(notebook)}
         nbformat.write(notebook, small / f"chapters/{name}.ipynb")
 

@@ -63,7 +63,7 @@ def test_all_pages_are_valid(built, nu):
     root, complaints = built
     assert complaints == []
     pages = sorted((root / "_build/html").rglob("*.html"))
-    assert len(pages) >= len(guard.toc_files(ROOT)) + 3
+    assert len(pages) >= len(notebooks.toc_files(ROOT)) + 3
     assert nu(pages) == []
 
 
@@ -104,7 +104,7 @@ WITHOUT_NAME = """() => [...document.querySelectorAll(  // a title of a picture 
   }).map(e => e.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.parametrize("page", [*guard.toc_files(ROOT), "search", "404"])
+@pytest.mark.parametrize("page", [*notebooks.toc_files(ROOT), "search", "404"])
 def test_every_control_has_a_name(opened, page):
     tab = opened(page)
     assert tab.locator("button, a[href]").count() >= 2
@@ -139,7 +139,7 @@ def apart(html: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", guard.toc_files(ROOT))
+@pytest.mark.parametrize("page", notebooks.toc_files(ROOT))
 def test_numbers_stay_with_what_they_belong_to(built, page):
     assert apart((built[0] / f"_build/html/{page}.html").read_text(encoding="utf-8")) == []
 

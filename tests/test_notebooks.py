@@ -21,7 +21,7 @@ CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
 TAGS = {"hide-input", "trained", "chaotic"}
 PARTS = "**What you will be able to do**", "**What you need:** ", "**Running time:** under "
 ENDS = ["Recap", "Exercises", "Further reading"]
-BIB = set(re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(ROOT / "references.bib"), re.M))
+BIB = set(re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(ROOT / "references.bib"), re.M))
 
 
 def asked(page, text):
@@ -30,8 +30,8 @@ def asked(page, text):
             for file, name in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:([\w.]+)::)?(\w+)", text)]
 
 
-ASKED = {path.stem: asked(path.stem, prose(CHAPTERS[path.stem]) if path.stem in CHAPTERS else guard.read_text(path))
-         for path in guard.sources(ROOT)}
+ASKED = {path.stem: asked(path.stem, prose(CHAPTERS[path.stem]) if path.stem in CHAPTERS else notebooks.read_text(path))
+         for path in notebooks.sources(ROOT)}
 
 
 def of_metadata(name, notebook):
@@ -148,15 +148,15 @@ def test_what_a_chapter_needs_comes_before_it(name):
 
 
 def test_each_page_but_the_chapters_has_its_description_in_the_configuration():
-    config = guard.yaml.safe_load(guard.read_text(ROOT / "_config.yml"))
+    config = guard.yaml.safe_load(notebooks.read_text(ROOT / "_config.yml"))
     given = config["sphinx"]["config"]["html_context"]["descriptions"]
-    assert set(given) == {path.stem for path in guard.sources(ROOT) if path.suffix == ".md"}
+    assert set(given) == {path.stem for path in notebooks.sources(ROOT) if path.suffix == ".md"}
     assert {name: text for name, text in given.items() if not 50 <= len(text) <= 155} == {}
 
 
 def test_contributing_names_all_that_a_chapter_may_use_and_has_short_lines():
-    text = guard.read_text(ROOT / "CONTRIBUTING.md")
-    helpers = re.search(r"__all__ = \[(.*?)\]", guard.read_text(ROOT / "chapters/course/__init__.py"), re.S)[1]
+    text = notebooks.read_text(ROOT / "CONTRIBUTING.md")
+    helpers = re.search(r"__all__ = \[(.*?)\]", notebooks.read_text(ROOT / "chapters/course/__init__.py"), re.S)[1]
     assert [name for name in [*re.findall(r'"(\w+)"', helpers), *TAGS] if not re.search(rf"`{name}\b", text)] == []
     assert [line for line in text.splitlines() if len(line) > (140 if line.startswith("|") else 100)] == []
 
@@ -231,6 +231,6 @@ def test_a_lack_is_told_with_file_and_remedy(lack):
 
 
 def test_no_number_of_the_last_bench_was_typed():
-    stored = json.loads(guard.read_text(ROOT / "tools/bench.json"))
+    stored = json.loads(notebooks.read_text(ROOT / "tools/bench.json"))
     assert stored == times.seal(stored)
     assert stored | {"cold": stored["cold"] + 0.1} != times.seal(stored | {"cold": stored["cold"] + 0.1})

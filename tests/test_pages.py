@@ -3,7 +3,6 @@ import base64
 import io
 import json
 import re
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,16 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
-import guard
 import notebooks
 from course import figures
+from install import WEB
 from notebooks import decode
 from page import night
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = guard.toc_files(ROOT)
+PAGES = notebooks.toc_files(ROOT)
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
-AXE = Path(sys.prefix, "web/node_modules/axe-core/axe.min.js")
+AXE = WEB / "node_modules/axe-core/axe.min.js"
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]
 FIRST, ALL, NEXT = 330, 1536, 120  # KiB on the wire: first view, scrolled to the end, one more page with a warm cache

@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import build
 import install
-import refresh
+import notebooks
 from page import theme
 from test_book import TOC, lay
 
@@ -32,7 +32,7 @@ def told(tmp_path_factory):
     output = new_output("display_data", data={"text/html": "<b>bold</b>", "text/plain": "bold"})
     cell = new_code_cell("print(1)", execution_count=1, outputs=[output], metadata={"tags": ["hide-input"]})
     table = new_markdown_cell("# Code\n\n| a | b |\n|---|---|\n| 1 | 2 |")
-    nbformat.write(new_notebook(cells=[table, cell], metadata=refresh.CLEAN_METADATA), root / "chapters/code.ipynb")
+    nbformat.write(new_notebook(cells=[table, cell], metadata=notebooks.CLEAN_METADATA), root / "chapters/code.ipynb")
     assert build.render(root=root) == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "JUPYTER_BOOK", DAMAGE + build.JUPYTER_BOOK)

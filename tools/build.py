@@ -18,6 +18,7 @@ import yaml
 
 import guard
 import ledger
+import notebooks
 import refresh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,10 +69,10 @@ def configuration(repository: str, branch: str, root: Path = ROOT, site: str = "
     ------
     ValueError                   if one of them is nothing that links can be made of
     """
-    config = yaml.load(guard.read_text(root / "_config.yml"), guard.UniqueKeys)
+    config = yaml.load(notebooks.read_text(root / "_config.yml"), guard.UniqueKeys)
     html, sphinx = config.setdefault("html", {}), config["sphinx"]["config"]
     # No draft, no export like cnn.html, nothing hidden beside the pages: Sphinx would take each for a page.
-    sphinx["include_patterns"] = [p.relative_to(root).as_posix() for p in guard.sources(root)]
+    sphinx["include_patterns"] = [p.relative_to(root).as_posix() for p in notebooks.sources(root)]
     if site:
         if not re.fullmatch(SITE, site, re.ASCII):
             raise ValueError(f"SITE: got {site!r}, wanted https://HOST/PATH/")
@@ -101,9 +102,10 @@ def shape(settings: str, root: Path = ROOT) -> str:
     for folder in (static, ROOT / "tools"):
         texts += sorted(p for p in folder.rglob("*") if p.suffix in TEXTS and p.is_file()
                         and not any(part.startswith(".") for part in p.relative_to(folder).parts))
-    parts = [settings.encode(), *(guard.read_text(p).encode() for p in texts),
+    parts = [settings.encode(), *(notebooks.read_text(p).encode() for p in texts),
              *(p.read_bytes() for folder in (static, root / "imgs") for p in guard.pictures(folder))]
-    parts += ["\n".join([page.name, *SEEN.findall(guard.read_text(page))]).encode() for page in guard.sources(root)]
+    parts += ["\n".join([page.name, *SEEN.findall(notebooks.read_text(page))]).encode()
+              for page in notebooks.sources(root)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

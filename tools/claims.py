@@ -10,20 +10,16 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from nbclient import NotebookClient
-
-import guard
 import ledger
 import notebooks
-from refresh import CELL_SECONDS
+import refresh
 
 
 def run(path: Path) -> tuple[list[dict], list[str]]:
     """Execute a chapter; the records of its claims, and the errors of its cells."""
     notebook = notebooks.read(path)
     notebooks.clear(notebook)
-    NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", allow_errors=True,
-                   resources={"metadata": {"path": str(path.parent)}}).execute()
+    refresh.kernel(notebook, path.parent, allow_errors=True).execute()
     outputs = notebooks.outputs(notebook)
     return notebooks.records(outputs), [f"{path.stem}: {out.ename}: {out.evalue}" for out in outputs
                                         if out.output_type == "error"]
@@ -36,7 +32,7 @@ def main() -> None:
     args = ap.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        paths = [p for p in notebooks.choose(args.chapters) if "course.claim(" in guard.read_text(p)]
+        paths = [p for p in notebooks.choose(args.chapters) if "course.claim(" in notebooks.read_text(p)]
     except ValueError as e:
         sys.exit(str(e))
     with ProcessPoolExecutor(args.jobs) as pool:

@@ -166,16 +166,16 @@ def parsed(drift: str) -> dict[int, float]:
     return {int(i): float(times) for i, times in (word.split(":") for word in drift.replace("~", "").split())}
 
 
-def count(kind: str, text: str) -> int:
-    """How many decimals an output says."""
-    return 0 if kind == "image/png" else len(moves(kind, *[PICTURE.sub("", text)] * 2, EXACT))
+def decimals(kind: str, text: str, tolerance: Tolerance = EXACT) -> list[Move]:
+    """One for each decimal that an output says, which did not move."""
+    return [] if kind == "image/png" else moves(kind, *[PICTURE.sub("", text)] * 2, tolerance)
 
 
 def usual(stored: dict[str, list[str]], drift: dict[str, list[str]], kind: str = "") -> float:
     """The median of how far the decimals of a cell moved that did; with a kind: 0 where most of that kind did not."""
     far = {key: [times for d in texts for times in parsed(d).values()] for key, texts in drift.items()
            if key != "image/png"}
-    few = kind and 2 * len(far.get(kind, [])) < sum(count(kind, text) for text in stored[kind])
+    few = kind and 2 * len(far.get(kind, [])) < sum(len(decimals(kind, text)) for text in stored[kind])
     return median(every) if (every := sum(far.values(), [])) and not few else 0.0
 
 
@@ -243,7 +243,7 @@ def complaints(cell, now) -> list[str]:
 def room(cell) -> dict[str, list[list[float]]]:
     """How far each decimal of a cell may move: {kind: for each output that has decimals, numbers}."""
     stored, drift = by_kind(cell.outputs), cell.metadata.get("drift", {})
-    return {kind: [allowed(moves(kind, *[PICTURE.sub("", text)] * 2, tolerance_of(cell)), far,
+    return {kind: [allowed(decimals(kind, text, tolerance_of(cell)), far,
                            usual(stored, drift), usual(stored, drift, kind))
                    for text, far in zip(texts, drift.get(kind, [""] * len(texts)))]
             for kind, texts in stored.items() if kind != "image/png"}

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-import guard
 import ledger
 import notebooks
 
@@ -30,7 +29,7 @@ columns_of = runpy.run_path(str(ROOT / "chapters/course/studies.py"))["rows"]  #
 
 def told(path: Path) -> tuple[str, list[str], dict]:
     """The docstring of a study, the arguments of its run, and its FIGURE, without importing it."""
-    module = ast.parse(guard.read_text(path))
+    module = ast.parse(notebooks.read_text(path))
     run = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "run")
     figure = [ast.literal_eval(node.value) for node in module.body
               if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURE"]
@@ -165,7 +164,7 @@ def on_read(app, page, source) -> None:
     if page == PAGE:
         root = Path(app.srcdir)
         for path in itertools.chain((root / "studies").glob("*.*"), (root / "studies/results").glob("[!.]*.csv"),
-                                    guard.sources(root)):
+                                    notebooks.sources(root)):
             app.env.note_dependency(str(path))
         source[0] = fill(source[0], root)
 
@@ -176,4 +175,4 @@ def setup(app):
 
 
 if __name__ == "__main__":
-    print(fill(guard.read_text(ROOT / f"{PAGE}.md")))
+    print(fill(notebooks.read_text(ROOT / f"{PAGE}.md")))

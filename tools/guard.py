@@ -8,7 +8,6 @@ import yaml
 from bs4 import BeautifulSoup
 
 import notebooks
-from notebooks import read_text, sources, toc_files
 
 ROOT = Path(__file__).resolve().parent.parent
 ALT_LENGTH = 20  # characters of alternative text, at least
@@ -51,7 +50,7 @@ def yaml_complaints(root: Path) -> list[str]:
     found = []
     for path in [root / "_config.yml", root / "_toc.yml", *sorted(root.glob(".github/workflows/[!.]*.yml"))]:
         try:
-            yaml.load(read_text(path), UniqueKeys)
+            yaml.load(notebooks.read_text(path), UniqueKeys)
         except yaml.YAMLError as e:
             found.append(f"{path.name}: {e}")
     return found
@@ -59,8 +58,8 @@ def yaml_complaints(root: Path) -> list[str]:
 
 def citation_complaints(root: Path) -> list[str]:
     """Keys of references.bib that no page cites, and cited keys that it lacks."""
-    known = set(re.findall(r"^@\w+\{([^,\s]+),", read_text(root / "references.bib"), re.M))
-    text = "".join(read_text(p) for p in sources(root))
+    known = set(re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(root / "references.bib"), re.M))
+    text = "".join(notebooks.read_text(p) for p in notebooks.sources(root))
     cited = {key.strip() for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text) for key in keys.split(",")}
     claimed = {key for claim in notebooks.claims(root) for key in claim["sources"]}
     return ([f"references.bib: {key} is cited nowhere" for key in sorted(known - cited - claimed)]
@@ -119,7 +118,7 @@ def complaints(root: Path = ROOT) -> list[str]:
     """All that is wrong with the book at `root`, built in `root/_build/html`: one line each, naming the page."""
     html = (root / "_build/html").resolve()
     found, pages = yaml_complaints(root) + citation_complaints(root), {}
-    for file in toc_files(root):
+    for file in notebooks.toc_files(root):
         path = html / f"{file}.html"
         if not path.exists():
             found.append(f"{file}: in _toc.yml, and not in the built book")

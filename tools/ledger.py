@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-import guard
 import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +60,7 @@ def complaints(root: Path = ROOT) -> list[str]:
     These are sources that nobody finds, claims of one name, claims whose chapter's text does not quote the verdict,
     verdicts that an author wrote by hand, and outputs that say something else than the rule says of their numbers.
     """
-    known = {*re.findall(r"^@\w+\{([^,\s]+),", guard.read_text(root / "references.bib"), re.M), *NO_KEYS}
+    known = {*re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(root / "references.bib"), re.M), *NO_KEYS}
     names = Counter(r["name"] for r in notebooks.claims(root))
     return ([f"{path.stem}: {said}" for path in notebooks.chapters(root) for said in wrong(notebooks.read(path), known)]
             + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1])

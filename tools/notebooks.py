@@ -1,6 +1,7 @@
 """The one reader of the chapters: their order, cells, outputs by kind, claims; and how a notebook is stored."""
 import ast
 import base64
+import hashlib
 import io
 import json
 import os
@@ -31,6 +32,12 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as e:
         raise ValueError(f"{path.name}: byte {e.start} is no UTF-8 ({e.reason}), wanted text in UTF-8") from None
+
+
+def digest(*parts: str | bytes) -> str:
+    """One for all parts; texts count without the way their lines end."""
+    parts = [p.replace("\r\n", "\n").encode() if isinstance(p, str) else p for p in parts]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def toc_files(root: Path = ROOT) -> list[str]:

@@ -10,7 +10,6 @@ the stored notebook as it was.
 """
 import argparse
 import errno
-import hashlib
 import json
 import multiprocessing
 import os
@@ -29,16 +28,22 @@ import compare
 import guard
 import reach
 import times
-from notebooks import CLEAN_METADATA, ChapterError, chapters, choose, clear, code, code_cells, read, store
+from notebooks import (
+    CLEAN_METADATA,
+    ChapterError,
+    chapters,
+    choose,
+    clear,
+    code,
+    code_cells,
+    digest,
+    read,
+    read_text,
+    store,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 600
-
-
-def digest(*parts: str | bytes) -> str:
-    """One for all parts; texts count without the way their lines end."""
-    parts = [p.replace("\r\n", "\n").encode() if isinstance(p, str) else p for p in parts]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def sources(notebook) -> list:
@@ -74,10 +79,10 @@ def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     return {
         "its code": digest(*(reach.syntax(c.source) for c in code_cells(notebook))),
         "its outputs": outputs(notebook),
-        **({"its studies": digest(*(p.name + guard.read_text(p) for p in rows))} if rows else {}),
+        **({"its studies": digest(*(p.name + read_text(p) for p in rows))} if rows else {}),
         **({"its pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures))} if pictures else {}),
         **({"course": digest(*used)} if used else {}),
-        "requirements.txt": digest(guard.read_text(root / "requirements.txt")),
+        "requirements.txt": digest(read_text(root / "requirements.txt")),
     }
 
 
@@ -109,6 +114,12 @@ def foreign(root: Path = ROOT) -> list[str]:
     return found
 
 
+def kernel(notebook, folder: Path, **options) -> NotebookClient:
+    """What executes the cells of a notebook in this folder, by a kernel of its own."""
+    return NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
+                          resources={"metadata": {"path": str(folder)}}, **options)
+
+
 def execute(path: Path, root: Path = ROOT, machine: dict | None = None):
     """Run a notebook from top to bottom by a fresh kernel in its own folder; `machine` is added to its environment.
 
@@ -125,9 +136,8 @@ def execute(path: Path, root: Path = ROOT, machine: dict | None = None):
     before = fingerprint(notebook, root)
     cells, told = clear(notebook), " as another machine runs it" if machine else ""
     started = []
-    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
-                            coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}},
-                            on_cell_execute=lambda cell, cell_index: started.append((cell, time.perf_counter())))
+    client = kernel(notebook, path.parent, record_timing=False, coalesce_streams=True,
+                    on_cell_execute=lambda cell, cell_index: started.append((cell, time.perf_counter())))
     start = time.perf_counter()
     try:
         client.execute(env={**os.environ, **(machine or {})})

@@ -58,7 +58,7 @@ except Exception:  # this file is alone, or another package has that name
 def digest(notebook) -> str:
     """One for all that a person sees of a notebook."""
     seen = ([c.cell_type, c.source, c.get("execution_count"), c.get("outputs")] for c in notebook.cells)
-    return refresh.digest(*(json.dumps(cell, sort_keys=True) for cell in seen))
+    return notebooks.digest(*(json.dumps(cell, sort_keys=True) for cell in seen))
 
 
 def slide(kind: str) -> dict:
@@ -85,6 +85,7 @@ class Edition:
         self.page = f"{posixpath.basename(docname)}.html"
         self.root, self.base = Path(app.srcdir), app.config.html_baseurl
         self.source = notebooks.read(self.root / f"{docname}.ipynb")
+        self.kept = notebooks.glued(notebooks.outputs(self.source))
         config = MdParserConfig(enable_extensions=set(app.config.myst_enable_extensions))
         self.md = create_md_parser(config, RendererHTML)
         sections = [s for s in self.env.get_doctree(docname).findall(nodes.section)
@@ -131,7 +132,7 @@ class Edition:
         file, _, key = key.rpartition("::")
         name, _, form = key.partition(":")
         path = self.root / self.inside(file)
-        glued = notebooks.glued(notebooks.outputs(notebooks.read(path) if file else self.source))
+        glued = notebooks.glued(notebooks.outputs(notebooks.read(path))) if file else self.kept
         if name in glued:
             return format(glued[name], "" if form == "s" else form)
         raise ExtensionError(f"{self.docname}.ipynb: nothing is glued as {name!r} in {path.name}")

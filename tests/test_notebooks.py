@@ -97,10 +97,11 @@ def of_code(name, notebook):
         shown = [out.get("data", {}) for out in cell.outputs]
         if cell.execution_count != i:
             yield f"{at} was not run in its turn", f"nothing; run make refresh CHAPTERS={name}"
-        if len(lines) > (most := 40 if lines[0].startswith("class ") else 25):
+        if len(lines) > (most := 40 if lines[0].startswith("class ") else 33):
             yield f"{at} has {len(lines)} lines", f"at most {most}"
-        if max(map(len, lines)) > 120:
-            yield f"{at} has a line of {max(map(len, lines))} characters", "at most 120"
+        wide = 120 if "hide-input" in tags else 88  # what fits beside the margin at 1280 pixels
+        if max(map(len, lines)) > wide:
+            yield f"{at} has a line of {max(map(len, lines))} characters", f"at most {wide}"
         if tags - TAGS or re.search("filterwarnings|NBVAL", cell.source):
             yield f"{at} has the tags {sorted(tags)} or silences a check", f"no tags but {', '.join(sorted(TAGS))}"
         if "hide-input" in tags and i > 1 and "plt.show()" not in cell.source:
@@ -209,8 +210,9 @@ LACKS = {
         "no page shows the glued 'cnn_new'; wanted {glue:text}`cnn_new` in the"),
     "a verdict by hand": (put("## Recap", "**Verdict:** holds.\n\n## Recap"), "wanted a quoted verdict behind"),
     "never run": (cell(execution_count=None), "cell [1] was not run in its turn"),
-    "a long cell": (cell(source="x = 1\n" * 26), "cell [1] has 26 lines; wanted"),
-    "a long line": (cell(source="x" * 121), "cell [1] has a line of 121 characters"),
+    "a long cell": (cell(source="x = 1\n" * 34), "cell [1] has 34 lines; wanted"),
+    "a long line": (cell(source="x" * 89), "cell [1] has a line of 89 characters; wanted at most 88"),
+    "a long hidden line": (cell(source="x" * 121, metadata={"tags": ["hide-input"]}), "wanted at most 120"),
     "a skipped cell": (tag("nbval-skip"), "['nbval-skip'] or silences"),
     "a hidden cell": (lambda n: first(n, "course.glue").metadata.update(tags=["hide-input"]),
                       "is hidden and draws nothing"),

@@ -21,7 +21,7 @@ from PIL import Image
 import notebooks
 import refresh
 import times
-from compare import MULTIPLE, TAGS, difference, differences, drift_of, measured
+from compare import MULTIPLE, OTHER_MACHINE, TAGS, difference, differences, drift_of, measured
 from course import verdict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -353,6 +353,29 @@ def test_refresh_stores_how_far_numbers_move_on_another_machine(book):
     assert call(book).stdout == "0 of 2 chapters to execute\n" and refresh.foreign(book) == []
     path.write_text(path.read_text().replace("0:5.6", "0:56"))
     assert refresh.foreign(book)[0].startswith("chapters/other.ipynb: its outputs")
+
+
+@pytest.mark.parametrize(("outputs", "twice"), [
+    ([stream("4 of 5 words")], False),
+    ([stream("a 1.5")], True),
+    ([glued("x", "'yes'")], False),
+    ([glued("x", "0.5")], True),
+    ([new_output("display_data", data={"image/png": png(np.zeros((8, 8)))})], True),
+    ([new_output("display_data", data={"text/html": "<p>frame 1</p>"})], False),
+    ([new_output("display_data", data={"text/html": strip([np.zeros((8, 8))], "frame 1")})], True),
+    (claimed(1)[:1], True),
+])
+def test_a_chapter_is_run_again_only_where_something_can_move(monkeypatch, outputs, twice):
+    runs = []
+
+    def execute(path, root, machine=None):
+        runs.append(machine)
+        return new_notebook(cells=[new_code_cell("a"), new_code_cell("b", outputs=outputs)]), 2.0, 1.0
+
+    monkeypatch.setattr(refresh, "execute", execute)
+    assert (refresh.measure("path", drift=True)[1] is not None) == twice
+    assert runs == [None, OTHER_MACHINE] if twice else runs == [None]
+    assert refresh.measure("path")[1] is None and runs[-1] is None
 
 
 def test_forced_refresh_is_byte_identical(book):

@@ -33,8 +33,8 @@ BINDER = rf"https://(?:github|gitlab)\.com/{NAME}/{NAME}"  # mybinder.org reache
 BRANCH = r"\w[\w.-]*(?:/\w[\w.-]*)*"
 SITE = r"https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/[\w.~%-]+)*/?"  # http: GitHub Pages, until a certificate is there
 JUPYTER_BOOK = """
-import functools, importlib.metadata, sys
-sys.modules["rfc3987_syntax"] = None  # jsonschema would compile its grammar of addresses: 1.3 s
+import functools, importlib.metadata
+import notebooks  # before jsonschema, whose grammar it stops
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)  # pybtex asks at every citation: 2 s
 from jupyter_book.cli.main import main
 main()

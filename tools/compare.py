@@ -166,6 +166,11 @@ def parsed(drift: str) -> dict[int, float]:
     return {int(i): float(times) for i, times in (word.split(":") for word in drift.replace("~", "").split())}
 
 
+def can_move(outputs: list) -> bool:
+    """Whether outputs hold what may move a little: a decimal, a picture, a claim's numbers."""
+    return any(moves(kind, text, text, EXACT) for kind, texts in by_kind(outputs).items() for text in texts)
+
+
 def decimals(kind: str, text: str, tolerance: Tolerance = EXACT) -> list[Move]:
     """One for each decimal that an output says, which did not move."""
     return [] if kind == "image/png" else moves(kind, *[PICTURE.sub("", text)] * 2, tolerance)

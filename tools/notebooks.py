@@ -6,11 +6,13 @@ import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
-import nbformat
-import yaml
-from PIL import Image
+sys.modules["rfc3987_syntax"] = None  # jsonschema would compile its grammar of addresses: 1.3 s
+import nbformat  # noqa: E402
+import yaml  # noqa: E402
+from PIL import Image  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 CLEAN_METADATA = {  # the language for nbconvert, without the version that a kernel adds

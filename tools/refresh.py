@@ -3,6 +3,7 @@
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
 Each is run twice, the second time as another machine would, which shows how far its outputs move: see compare.py.
+One that printed no decimals and drew no picture is not run again: nothing of it can move.
 A chapter is stale when the fingerprint in its metadata differs from one computed over the syntax of its code cells and
 of what they use of chapters/course, its outputs, the rows and pictures that it reads, and requirements.txt. So outputs
 that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run, leaves
@@ -20,15 +21,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-import compare
-import guard
-import reach
-import times
-from notebooks import (
+from notebooks import (  # before nbformat, which it makes quick
     CLEAN_METADATA,
     ChapterError,
     chapters,
@@ -41,6 +34,16 @@ from notebooks import (
     read_text,
     store,
 )
+
+# isort: split
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+import compare
+import guard
+import reach
+import times
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 600
@@ -172,18 +175,26 @@ def keep_drift(notebook, other) -> list[str]:
     return found
 
 
-def measure(path: Path, root: Path = ROOT):
-    """Execute a chapter; the notebook, seconds, seconds over seeds, and peak MiB of its kernel.
+def measure(path: Path, root: Path = ROOT, drift: bool = False):
+    """Execute a chapter, again where its drift is wanted and something may move.
 
     Call it in a process of its own: the peak is over all children of the process.
+
+    Returns
+    -------
+    notebook, other              the other as another machine runs it, None where it was not run again
+    seconds, over_seeds, peak    of the first run, the peak of its kernel in MiB
     """
-    results = execute(path, root)
+    notebook, *seconds = execute(path, root)
     scale = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB elsewhere
-    return *results, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
+    again = drift and any(compare.can_move(cell.outputs) for cell in code_cells(notebook))
+    other = execute(path, root, compare.OTHER_MACHINE)[0] if again else None
+    return notebook, other, *seconds, peak
 
 
 def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = True, why: dict | None = None) -> dict:
-    """Execute chapters, `jobs` runs at a time, and store outputs and drift, unless `keep` is false; says what it does.
+    """Execute chapters, `jobs` at a time, and store outputs and drift, unless `keep` is false; says what it does.
 
     Returns
     -------
@@ -195,23 +206,18 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
     """
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch in the kernels: one thread gives the same digits every time
     done, failed = {}, []
-    imported_once = multiprocessing.get_context("forkserver")  # a process for each run, all from one that has imported
+    imported_once = multiprocessing.get_context("forkserver")  # a process for each, all from one that has imported
     with ProcessPoolExecutor(jobs, imported_once, max_tasks_per_child=1) as pool:
-        waiting, others = {}, {}
-        for path in paths:
-            waiting[pool.submit(measure, path, root)] = path
-            if keep:
-                others[path] = pool.submit(execute, path, root, compare.OTHER_MACHINE)
+        waiting = {pool.submit(measure, path, root, keep): path for path in paths}
         for i, future in enumerate(as_completed(waiting), 1):
             path = waiting[future]
             try:
-                notebook, *figures = future.result()
+                notebook, other, *figures = future.result()
                 if keep:
-                    other = others[path].result()[0]
                     if sources(read(path)) != sources(notebook):
                         raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
                                            "left as they were: call again")
-                    for said in keep_drift(notebook, other):
+                    for said in keep_drift(notebook, other or notebook):
                         print(f"{path.stem}, {said}", flush=True)
                     notebook.metadata.setdefault("measured", times.record(*figures))
                     store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
@@ -232,7 +238,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("chapters", nargs="*")
     ap.add_argument("--force", action="store_true", help="execute also what is not stale")
-    ap.add_argument("--jobs", type=int, default=2, help="runs at a time; each chapter has two")
+    ap.add_argument("--jobs", type=int, default=2, help="chapters at a time")
     args = ap.parse_args()
     try:
         chosen = choose(args.chapters)

@@ -160,6 +160,13 @@ def test_contributing_names_all_that_a_chapter_may_use_and_has_short_lines():
     assert [line for line in text.splitlines() if len(line) > (140 if line.startswith("|") else 100)] == []
 
 
+def test_the_first_screen_of_the_readme_shows_a_picture_and_two_commands_with_their_durations():
+    first, rest = notebooks.read_text(ROOT / "README.md").split("\n## ", 1)
+    picture, = re.findall(r'<img src="(.*?)" width="\d+" alt="(.*?)">', first)
+    assert (ROOT / picture[0]).is_file() and len(picture[1]) >= 40
+    assert re.findall(r"^make (\w+) +# +\d+ minutes.{,63}$", first, re.M) == ["book", "test"]  # what fits on the page
+
+
 # That each lack is seen
 
 def first(notebook, what):

@@ -167,6 +167,16 @@ def test_the_first_screen_of_the_readme_shows_a_picture_and_two_commands_with_th
     assert re.findall(r"^make (\w+) +# +\d+ minutes.{,63}$", first, re.M) == ["book", "test"]  # what fits on the page
 
 
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_files_and_commands_that_a_document_names_are_there(document):
+    text, makefile = notebooks.read_text(ROOT / document), notebooks.read_text(ROOT / "Makefile")
+    files = re.findall(r"`((?:chapters|imgs|studies|tests|tools)/[\w./-]*)`", text)
+    assert [file for file in files if not re.search("my_topic|NAME", file) and not (ROOT / file).exists()] == []
+    commands = re.findall(r"(?:`|^)(?:[A-Z_]+=\S+ )?make ([a-z-]+)", text, re.M)
+    assert len(files) > 3 and len(commands) > 5
+    assert [one for one in commands if not re.search(f"^{one}:", makefile, re.M)] == []
+
+
 # That each lack is seen
 
 def first(notebook, what):

@@ -18,6 +18,7 @@ import yaml
 
 import guard
 import ledger
+import lists
 import notebooks
 import refresh
 
@@ -138,7 +139,8 @@ def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: s
     if found := guard.yaml_complaints(root):
         return found
     configuration(repository, branch, root, site)  # a bad address is told before all else
-    return (refresh.foreign(root) or ledger.complaints(root) or render(repository, branch, root, site)
+    return (refresh.foreign(root) or lists.complaints(root) or ledger.complaints(root)
+            or render(repository, branch, root, site)
             or guard.complaints(root))
 
 

@@ -50,17 +50,22 @@ def card(parts: list[Image.Image], zoom: list[float]) -> Image.Image:
     return picture
 
 
+def cut(notebook) -> Image.Image:
+    """The card of a chapter."""
+    about = notebook.metadata.book.card
+    return card(chosen(about.figure, about.panels, [notebook]), about.get("zoom", [0, 0, 1, 1]))
+
+
 def draw(root: Path) -> None:
     """Write the cards to root/_build/cards, and the panels that pages ask for to root/_build/panels."""
     chapters = {path.stem: notebooks.read(path) for path in notebooks.chapters(root)}
     for folder in ("cards", "panels"):
         (root / "_build" / folder).mkdir(parents=True, exist_ok=True)
     for name, notebook in chapters.items():
-        if about := notebook.metadata.get("book", {}).get("card"):
+        if "book" in notebook.metadata:
             try:
-                parts = chosen(about["figure"], about["panels"], [notebook])
-                card(parts, about.get("zoom", [0, 0, 1, 1])).save(root / f"_build/cards/{name}.png")
-            except (ValueError, KeyError) as e:
+                cut(notebook).save(root / f"_build/cards/{name}.png")
+            except ValueError as e:
                 raise ValueError(f"chapters/{name}.ipynb, metadata book.card: {e}") from None
     for page in (path for path in notebooks.sources(root) if path.suffix == ".md"):
         for figure, k in re.findall(r"_build/panels/([\w-]+)-(\d+)\.png", notebooks.read_text(page)):

@@ -1,12 +1,16 @@
 """Sphinx extension: what pages list of the chapters, from what each notebook says of itself.
 
-A chapter's metadata hold `book`: short (its name in lists), description (for search engines), question and card (see
-tools/cards.py). The lines <!-- cards -->, <!-- exercises --> and <!-- running times --> of a page become the lists;
-{{ bench_cold }} and so on are the numbers of tools/bench.json.
+A chapter's metadata hold `book`, of the form BOOK: short (its name in lists), description (for search engines),
+question and card (see tools/cards.py). The lines <!-- cards -->, <!-- exercises --> and <!-- running times --> of a
+page become the lists; {{ bench_cold }} and so on are the numbers of tools/bench.json.
 """
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import jsonschema
+import yaml
 
 import ledger
 import notebooks
@@ -14,6 +18,66 @@ import notebooks
 ROOT = Path(__file__).resolve().parent.parent
 LIST = re.compile("<!-- (cards|exercises|running times) -->")
 EXERCISE = re.compile(r"^(`{3,})\{exercise\} *([^\n]*)\n:label: (\S+)\n(.*?)^\1$", re.M | re.S)  # title, label, text
+
+
+BOOK = yaml.safe_load("""
+type: object
+required: [short, question, description, card]
+description: short, question, description and card
+properties:
+  short: {type: string, minLength: 2, maxLength: 30, description: a text of 2 to 30 characters}
+  question: {type: string, minLength: 10, maxLength: 120, description: a text of 10 to 120 characters}
+  description: {type: string, minLength: 50, maxLength: 155, description: a text of 50 to 155 characters}
+  card:
+    type: object
+    required: [figure, panels, alt]
+    description: figure, panels and alt
+    properties:
+      figure: {type: string, description: the name of a figure of the chapter}
+      panels:
+        type: array
+        minItems: 2
+        maxItems: 3
+        items: {type: integer, minimum: 0, description: "0 or more"}
+        description: "two or three panels of the figure, counted from 0: [0, 1]"
+      zoom:
+        type: array
+        minItems: 4
+        maxItems: 4
+        items: {type: number, minimum: 0, maximum: 1, description: from 0 to 1}
+        description: "left, top, right and bottom: [0, 0, 1, 0.5]"
+      alt: {type: string, minLength: 40, description: "what the picture shows, 40 characters or more"}
+""")
+
+
+MYSTNB = yaml.safe_load("""
+type: object
+description: an object with figure and image
+properties:
+  figure: {type: object, description: an object with name and caption}
+  image: {type: object, description: an object with alt}
+""")
+
+
+def unlike(form: dict, said, where: str) -> Iterator[tuple[str, str]]:
+    """(what is wrong, what to write) of metadata that should have this form."""
+    for e in jsonschema.Draft202012Validator(form).iter_errors(said):
+        got = e.message if e.validator == "required" else f"got {e.instance!r}"
+        yield f"metadata {'.'.join([where, *map(str, e.absolute_path)])}: {got}", e.schema["description"]
+
+
+def misfits(notebook) -> Iterator[tuple[str, str]]:
+    """The same of all that a chapter says of itself and of its cells."""
+    yield from unlike(BOOK, notebook.metadata.get("book", {}), "book")
+    for i, cell in enumerate(notebooks.code_cells(notebook), 1):
+        yield from unlike(MYSTNB, cell.metadata.get("mystnb", {}), f"of cell [{i}] mystnb")
+
+
+def complaints(root: Path = ROOT) -> list[str]:
+    """A line for each thing that a chapter of the book says in another form than its page needs."""
+    found = [(path.name, notebooks.read(path)) for path in notebooks.chapters(root)]
+    return [f"chapters/{name}: {wrong}; wanted {wanted}" for name, notebook in found if "book" in notebook.metadata
+            for wrong, wanted in misfits(notebook)]
 
 
 def card(name: str, book: dict) -> str:

@@ -213,13 +213,6 @@ def test_faulty_source_is_red(small, fault):
     assert [said for said in wanted if not any(said in line for line in found)] == [], found
 
 
-def test_what_a_chapter_says_of_itself_in_another_form_is_told_before_rendering(small):
-    (small / "chapters/page.md").unlink()
-    nbformat.write(new_notebook(metadata={"book": {"card": "fig-page"}}), small / "chapters/page.ipynb")
-    assert ("chapters/page.ipynb: metadata book.card: got 'fig-page'; wanted figure, panels and alt"
-            in build.build(root=small)) and not (small / "_build").exists()
-
-
 def test_small_book_is_green(small):
     assert build.build(root=small) == []
 

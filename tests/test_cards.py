@@ -1,5 +1,6 @@
 """What pages list of the chapters: a card with a picture of its own, the exercises, the running times."""
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
+import build
 import cards
 import lists
 import notebooks
@@ -48,6 +50,15 @@ def test_panels_are_the_pictures_of_a_figure_without_its_colour_bars():
 def test_a_figure_or_a_panel_that_is_gone_is_named(figure, which, said):
     with pytest.raises(ValueError, match=said):
         cards.chosen(figure, which, list(CHAPTERS.values()))
+
+
+def test_what_a_chapter_says_of_itself_in_another_form_is_told_before_rendering(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/page\n")
+    notebooks.store(new_notebook(metadata={"book": {"card": "fig-page"}}), tmp_path / "chapters/page.ipynb")
+    assert ("chapters/page.ipynb: metadata book.card: got 'fig-page'; wanted figure, panels and alt"
+            in build.build(root=tmp_path)) and not (tmp_path / "_build").exists()
 
 
 def test_a_page_has_the_description_of_its_chapter(built):

@@ -199,7 +199,13 @@ FAULTS = {
 
 ![plot](p.png) <img src="none.png" alt="picture that is not there">
 """, ["work2020 is cited nowhere", "alternative text 'plot'", "none.png leads"]),
-    "page not in the folder": ("../_toc.yml", TOC.replace("page", "lost"), ["lost"]),
+    "page not in the folder": ("../_toc.yml", TOC.replace("page", "lost"),
+                               ["_toc.yml: chapters/lost is no page, wanted chapters/lost.ipynb or chapters/lost.md"]),
+    "page given twice": ("../_toc.yml", f"{TOC}- file: chapters/page\n", ["_toc.yml: document file used multiple"]),
+    "chapters without one": ("../_toc.yml", TOC.replace("- file: chapters/page\n", ""), ["_toc.yml: 'chapters' not a"]),
+    "a tab": ("../_toc.yml", f"{TOC}\t- file: chapters/page\n", ["_toc.yml: while scanning"]),
+    "a comma less": ("../references.bib", WORK.replace("B},", "B}"), ["references.bib: syntax error in line 2"]),
+    "work given twice": ("../references.bib", 2 * WORK, ["references.bib: repeated bibliography entry: work2020"]),
     "key given twice": ("../_config.yml", "title: a\nhtml: {}\nhtml: {}\n", ["key 'html' is given twice"]),
 }
 
@@ -211,6 +217,16 @@ def test_faulty_source_is_red(small, fault):
     (small / "chapters" / file).write_text(text, encoding="utf-8")
     found = build.build(root=small)
     assert [said for said in wanted if not any(said in line for line in found)] == [], found
+
+
+def test_what_sphinx_says_of_a_cell_names_its_words(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    cells = [new_code_cell("1"), new_markdown_cell("# Page\n\nSee {doc}`lost`.")]
+    notebooks.store(new_notebook(cells=cells), tmp_path / "chapters/page.ipynb")
+    for row, words in ((2, "# Page"), (4, "See {doc}`lost`."), (9, "See {doc}`lost`.")):
+        said = build.placed(f"{tmp_path}/chapters/page.ipynb:2000{row}: WARNING: unknown document: 'lost'", tmp_path)
+        assert said == f"chapters/page.ipynb, at {words!r}: WARNING: unknown document: 'lost'"
+    assert build.placed(f"{tmp_path}/chapters/page.md:3: WARNING: x", tmp_path) == "chapters/page.md:3: WARNING: x"
 
 
 def test_small_book_is_green(small):

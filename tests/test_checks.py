@@ -275,7 +275,8 @@ def executed_book(tmp_path_factory):
         (root / folder).mkdir()
     shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "_toc.yml").write_text(
-        "root: chapters/intro\nparts:\n- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
+        "format: jb-book\nroot: chapters/intro\nparts:\n"
+        "- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
     (root / "chapters/course").mkdir()
     shutil.copy(ROOT / "chapters/course/assets.py", root / "chapters/course")
     (root / "chapters/course/__init__.py").write_text(COURSE)

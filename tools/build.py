@@ -110,6 +110,16 @@ def shape(settings: str, root: Path = ROOT) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+def placed(line: str, root: Path = ROOT) -> str:
+    """What Sphinx says, with the words that it is about: MyST-NB numbers the lines of a cell n from n0000."""
+    line = line.replace(f"{root}{os.sep}", "")
+    if not (at := re.match(r"(chapters/\w+\.ipynb):(\d+):", line)):
+        return line
+    cell, row = divmod(int(at[2]), 10000)
+    text = notebooks.read(root / at[1]).cells[cell - 1].source.splitlines()
+    return f"{at[1]}, at {text[min(row - 2, len(text) - 1)][:60]!r}:{line[at.end():]}"
+
+
 def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
     """Build the book at `root` into `root/_build/html`; the warnings and errors of Jupyter Book."""
     settings = yaml.safe_dump(configuration(repository, branch, root, site))
@@ -131,17 +141,16 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
         stamp.write_text(now)
         return []
     lines = NOISE.sub("", done.stdout + done.stderr).splitlines()
-    return [line for line in lines if re.search("WARNING|ERROR|Error", line)] or lines[-20:]
+    return [placed(line, root) for line in lines if re.search(r"WARNING|ERROR|Error: \S", line)] or lines[-20:]
 
 
 def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
     """Render the book and let the guard look at it; what is wrong, one line each."""
-    if found := guard.yaml_complaints(root):
+    if found := guard.source_complaints(root):
         return found
     configuration(repository, branch, root, site)  # a bad address is told before all else
     return (refresh.foreign(root) or lists.complaints(root) or ledger.complaints(root)
-            or render(repository, branch, root, site)
-            or guard.complaints(root))
+            or render(repository, branch, root, site) or guard.complaints(root))
 
 
 def main() -> None:

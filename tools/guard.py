@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import yaml
 from bs4 import BeautifulSoup
+from pybtex.database import PybtexError, parse_string
 
 import notebooks
 
@@ -45,14 +46,28 @@ def unwritable(error: OSError) -> str:
     return f"{error.filename or 'a file'}: {error.strerror}; wanted a folder that can be written: copy the book to one"
 
 
-def yaml_complaints(root: Path) -> list[str]:
-    """Unreadable YAML, and keys given twice: the first would be lost without a word."""
+def source_complaints(root: Path) -> list[str]:
+    """What nothing can be built of.
+
+    Unreadable YAML, keys given twice, of which the first would be lost without a word, pages of _toc.yml that are not
+    there, and a references.bib that is none.
+    """
     found = []
     for path in [root / "_config.yml", root / "_toc.yml", *sorted(root.glob(".github/workflows/[!.]*.yml"))]:
         try:
             yaml.load(notebooks.read_text(path), UniqueKeys)
         except yaml.YAMLError as e:
             found.append(f"{path.name}: {e}")
+    try:
+        found += [] if found else [
+            f"_toc.yml: {file} is no page, wanted {file}.ipynb or {file}.md there" for file in notebooks.toc_files(root)
+            if not any((root / f"{file}{suffix}").exists() for suffix in (".ipynb", ".md"))]
+    except ValueError as e:
+        found.append(str(e))
+    try:
+        parse_string(notebooks.read_text(root / "references.bib"), "bibtex")
+    except PybtexError as e:
+        found.append(f"references.bib: {e}")
     return found
 
 
@@ -117,7 +132,7 @@ def link_complaints(html: Path, pages: dict[str, BeautifulSoup]) -> list[str]:
 def complaints(root: Path = ROOT) -> list[str]:
     """All that is wrong with the book at `root`, built in `root/_build/html`: one line each, naming the page."""
     html = (root / "_build/html").resolve()
-    found, pages = yaml_complaints(root) + citation_complaints(root), {}
+    found, pages = source_complaints(root) + citation_complaints(root), {}
     for file in notebooks.toc_files(root):
         path = html / f"{file}.html"
         if not path.exists():

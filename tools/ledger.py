@@ -62,7 +62,8 @@ def complaints(root: Path = ROOT) -> list[str]:
     """
     known = {*re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(root / "references.bib"), re.M), *NO_KEYS}
     names = Counter(r["name"] for r in notebooks.claims(root))
-    return ([f"{path.stem}: {said}" for path in notebooks.chapters(root) for said in wrong(notebooks.read(path), known)]
+    return ([f"chapters/{path.name}: {said}" for path in notebooks.chapters(root)
+             for said in wrong(notebooks.read(path), known)]
             + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1])
 
 

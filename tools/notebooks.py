@@ -13,6 +13,7 @@ sys.modules["rfc3987_syntax"] = None  # jsonschema would compile its grammar of 
 import nbformat  # noqa: E402
 import yaml  # noqa: E402
 from PIL import Image  # noqa: E402
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 CLEAN_METADATA = {  # the language for nbconvert, without the version that a kernel adds
@@ -43,7 +44,7 @@ def digest(*parts: str | bytes) -> str:
 
 
 def toc_files(root: Path = ROOT) -> list[str]:
-    """The pages of `_toc.yml` in their order, without suffix."""
+    """The pages of `_toc.yml` in their order, without suffix; ValueError where it has another form."""
     def walk(node):
         for key, value in node.items():
             if key in ("root", "file"):
@@ -51,6 +52,10 @@ def toc_files(root: Path = ROOT) -> list[str]:
             elif key in ("parts", "chapters", "sections"):
                 for child in value:
                     yield from walk(child)
+    try:
+        parse_toc_yaml(root / "_toc.yml", "utf-8-sig")
+    except (yaml.YAMLError, MalformedError) as e:
+        raise ValueError(f"_toc.yml: {e}") from None
     return list(walk(yaml.safe_load(read_text(root / "_toc.yml"))))
 
 

@@ -94,9 +94,8 @@ class Edition:
         self.numbers = iter([numbers.get("" if i == 0 else f"#{s['ids'][0]}") for i, s in enumerate(sections)])
         self.notes, self.titles, self.depth = [], {}, 0
 
-    def lack(self, what: str):
-        return ExtensionError(f"{self.docname}.ipynb: {what} has no form in the student edition, "
-                              "wanted one in tools/student.py")
+    def lack(self, what: str, wanted: str = "one of the marks that CONTRIBUTING lists, or a form in tools/student.py"):
+        return ExtensionError(f"{self.docname}.ipynb: {what} has no form in the student edition, wanted {wanted}")
 
     # What stands on the page
 
@@ -182,7 +181,7 @@ class Edition:
         """A picture of the book as its address, since Colab shows no attachments of cells."""
         path = self.root / self.inside(name)
         if not path.is_file():
-            raise self.lack(f"the picture {name!r}, which is no file,")
+            raise self.lack(f"the picture {name!r}, which is no file,", "the path of one in imgs/: ../imgs/NAME.png")
         kind = mimetypes.guess_type(path.name)[0]
         return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
@@ -195,7 +194,7 @@ class Edition:
         if not path or page not in self.env.found_docs:
             label = to.removeprefix("#")
             if label not in self.env.domains["std"].anonlabels:
-                raise self.lack(f"the link to {to!r}, which is no page and no label,")
+                raise self.lack(f"the link to {to!r}, which is no page and no label,", "a page or a (label)=")
             return self.resolved("ref", f"{words} <{label}>" if words else label)
         if not words:
             words = plain(self.env.titles[page].astext())
@@ -259,14 +258,15 @@ class Edition:
         label = options.get("label") or options.get("name") or ""
         if name == "exercise":
             if not label:
-                raise self.lack("an exercise without :label:")
+                raise self.lack("an exercise without :label:", "in its second line :label: ex-NAME-WORD")
             self.titles[label] = f" ({self.line(title)})" if title else ""
             number = self.number("exercise", label)
             head = f"Exercise{f' {number}' if number else ''}{self.titles[label]}"
             return self.quote(head, self.text(content), True) if folded else f"### {head}\n\n{self.text(content)}"
         if name == "solution":
             if title.strip() not in self.titles:
-                raise self.lack(f"the solution of {title.strip()!r}, which is no exercise above it,")
+                raise self.lack(f"the solution of {title.strip()!r}, which is no exercise above it,",
+                                "this label there; a block with code in it stands between longer fences: ````")
             number = self.number("exercise", title.strip())
             head = f"Solution to Exercise{f' {number}' if number else ''}{self.titles[title.strip()]}"
             return self.quote(head, self.text(content), True) if folded else f"#### {head}\n\n{self.text(content)}"
@@ -310,7 +310,7 @@ class Edition:
             case "math_block":
                 return self.equation(token.content)
             case "amsmath":
-                raise self.lack("a formula that begins with \\begin and not with $$")
+                raise self.lack("a formula that begins with \\begin", "$$ around it")
             case "footnote_reference_open":
                 first, *rest = re.sub(r"^\s*\[\^.*?\]:\s*", "", "\n".join(lines)).split("\n")
                 said = "\n".join([first, *(re.sub("^ {1,4}", "", line) for line in rest)])

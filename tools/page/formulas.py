@@ -54,8 +54,9 @@ def formula(translator, node, display: bool) -> str:
     said = app.katex.render(re.sub(r"\\(begin|end)\{(align|gather)\*?\}", r"\\\1{\2ed}", tex), display)
     if "error" in said:
         log.warning("formula %r: %s", tex, said["error"], location=node)
+        return ""
     focus = ' tabindex="0"' if display else ""  # as it may scroll, see theme.py
-    html = said.get("html", "").replace("<span ", f'<span translate="no"{focus} ', 1)
+    html = said["html"].replace("<span ", f'<span translate="no"{focus} ', 1)
     return f"<!--k-->{html}<!--/k-->"
 
 

@@ -87,7 +87,7 @@ for (const e of all(".katex")) {
 }
 for (const e of all(".katex-error, merror")) found.push(`formula in error: ${e.textContent}`);
 const fonts = [...document.fonts];
-if (all(".katex").length && !fonts.some(f => f.family.includes("KaTeX") && f.status == "loaded"))
+if (all(".katex").some(shown) && !fonts.some(f => f.family.includes("KaTeX") && f.status == "loaded"))
   found.push("no font of formulas is loaded");
 for (const f of fonts.filter(f => f.status == "error")) found.push(`font not loaded: ${f.family} ${f.weight}`);
 for (const e of all("img")) if (shown(e) && e.complete && !e.naturalWidth) found.push(`picture not loaded: ${e.src}`);

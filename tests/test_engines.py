@@ -10,7 +10,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 import engines
 from notebooks import decode
 from test_live import SOBEL, filtered, photo
-from test_pages import AXE, CHAPTERS, PAGES, SHOWN, broken, other_frame, stored_explorables
+from test_pages import SHOWN, other_frame, stored_explorables
+from visits import AXE, CHAPTERS, PAGES, broken
 
 AXE_IN_FIREFOX = ["chapters/intro", "chapters/convolutions", "chapters/claims", "search"]  # in WebKit: all pages
 NARROW = 450  # pixels; no window of WebKit is narrower

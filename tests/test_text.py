@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 import build
 from page import formulas, search
-from test_pages import AXE, PAGES, ROOT, VIEWS, go, visiting
+from visits import AXE, PAGES, ROOT, VIEWS, go, visiting
 
 
 def searched(visit, site, words, path=""):

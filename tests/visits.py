@@ -124,11 +124,15 @@ def visiting(browser, site, width=WIDE, theme="light", cut_off=True, **options):
     def finished(event):
         visit.wire += event["encodedDataLength"]
 
+    def failed(request):
+        if request.failure != "net::ERR_ABORTED":  # which a page that is left had still asked for
+            visit.see("failed request", f"{request.failure} {request.url}")
+
     visit.devtools.send("Network.enable")
     visit.devtools.on("Network.loadingFinished", finished)
     if cut_off:
         context.route(lambda url: urlparse(url).netloc != host, route)
-    tab.on("requestfailed", lambda request: visit.see("failed request", request.url))
+    tab.on("requestfailed", failed)
     tab.on("response", lambda r: visit.see("failed request", f"{r.status} {r.url}") if r.status >= 400 else None)
     tab.on("pageerror", lambda error: visit.see("script error", error))
     tab.on("console", lambda m: visit.see("console", m.text) if m.type in ("error", "warning") else None)

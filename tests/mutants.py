@@ -246,13 +246,13 @@ PICKED = [
     ("cnn", "learning rate", "LEARNING_RATE = 1e-2", "LEARNING_RATE = 1.05e-2"),
     ("receptive_field", "shape", "torch.zeros(1, 1, 21, 21)", "torch.zeros(1, 1, 7, 21)"),
     ("convolutions", "kernel weight", "-1.0, -2.0, -1.0", "-1.0, -2.1, -1.0"),
-    ("output_constraints", "seed", "torch.manual_seed(0)\nx_hat = photo", "torch.manual_seed(1)\nx_hat = photo"),
+    ("output_constraints", "seed", "192)\ntorch.manual_seed(0)", "192)\ntorch.manual_seed(1)"),
     ("unet", "layer", "torch.cat([d, e1], dim=1)", "torch.cat([e1, d], dim=1)"),
     ("end_to_end", "border", "append=x[..., -1:]", "append=x[..., :1]"),
     ("loss_design", "loss", "best_answer(torch.abs)", "best_answer(torch.square)"),
     ("mri", "phase", "PHASE = 1.5, 1, 1,", "PHASE = 1.5, 1, 2,"),
     ("vision_transformers", "scaling", "Q @ K.T / D**0.5", "Q @ K.T / D"),
-    ("limits", "noise", "SIGMA = 0.1 ", "SIGMA = 0.11 "),
+    ("limits", "noise", "SIGMA = 0.1", "SIGMA = 0.11"),
 ]
 
 

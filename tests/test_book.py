@@ -9,7 +9,6 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -70,16 +69,6 @@ def test_no_repository_no_buttons(built):
         assert "mybinder.org" not in html and "btn-source" not in html and "github.com/" not in html, page
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """A book whose second page is a notebook."""
-    root = lay(tmp_path_factory.mktemp("published"))
-    (root / "chapters/page.md").unlink()
-    cells = [new_markdown_cell("# Page\n\n{cite:p}`work2020`"), new_code_cell("1", execution_count=1)]
-    nbformat.write(new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA), root / "chapters/page.ipynb")
-    return root
-
-
 def github(place, branch):
     """The links of a page on github.com; the last three open the student edition on the branch `notebooks`."""
     home, file = f"https://github.com/{place}", f"{place}/blob/notebooks/page.ipynb"
@@ -91,32 +80,85 @@ def github(place, branch):
 
 GITHUB = github("some-one/my.book", "trunk")
 GITLAB = "https://gitlab.com/lab/book"
-# What is given, the links of the buttons, the published address
+# The repository, its branch, where the book is published; the links of the buttons; the address of the pages
 PLACES = {
-    "GitHub": ("https://github.com/some-one/my.book", "trunk", GITHUB, "https://some-one.github.io/my.book/"),
-    "GitLab": (GITLAB, "feature/x-1.0", [GITLAB, f"{GITLAB}/-/edit/feature/x-1.0/chapters/page.ipynb",
-                                         f"{GITLAB}/-/issues/new",
-                                         "https://mybinder.org/v2/gl/lab%2Fbook/feature/x-1.0"
-                                         "?urlpath=lab/tree/chapters/page.ipynb"], None),
+    "GitHub": (("https://github.com/some-one/my.book", "trunk", ""), GITHUB, "https://some-one.github.io/my.book/"),
+    "GitLab": ((GITLAB, "feature/x-1.0", ""), [GITLAB, f"{GITLAB}/-/edit/feature/x-1.0/chapters/page.ipynb",
+                                               f"{GITLAB}/-/issues/new",
+                                               "https://mybinder.org/v2/gl/lab%2Fbook/feature/x-1.0"
+                                               "?urlpath=lab/tree/chapters/page.ipynb"], None),
 }
 url = "https://gitlab.com/my-github/bitbucket-books/group/book"
-PLACES["subgroup of GitLab"] = url, "main", [url, f"{url}/-/edit/main/chapters/page.ipynb", f"{url}/-/issues/new"], None
+PLACES["subgroup of GitLab"] = (
+    (url, "main", ""), [url, f"{url}/-/edit/main/chapters/page.ipynb", f"{url}/-/issues/new"], None)
 url = "https://github.example.edu/lab/book"
-PLACES["GitHub of one's own"] = url, "main", [url, f"{url}/edit/main/chapters/page.ipynb", f"{url}/issues/new"], None
+PLACES["GitHub of one's own"] = (
+    (url, "main", ""), [url, f"{url}/edit/main/chapters/page.ipynb", f"{url}/issues/new"], None)
 url = "https://bitbucket.org/lab/book"
-PLACES["Bitbucket"] = url, "main", [url, f"{url}/src/main/chapters/page.ipynb?mode=edit"], None
+PLACES["Bitbucket, a domain of one's own"] = (
+    (url, "main", "https://book.example.org"), [url, f"{url}/src/main/chapters/page.ipynb?mode=edit"],
+    "https://book.example.org/")
 
 
-@pytest.mark.parametrize("case", PLACES)
-def test_each_form_of_repository_gets_its_buttons(published, case):
-    address, branch, links, home = PLACES[case]
-    assert build.build(address, branch, published) == []
-    soup = BeautifulSoup((published / "_build/html/chapters/page.html").read_text(encoding="utf-8"), "html.parser")
+@pytest.fixture(scope="module", params=PLACES)
+def published(request, tmp_path_factory):
+    """A book whose second page is a notebook, built for a place: (links of its buttons, address, folder of pages)."""
+    (repository, branch, site), links, home = PLACES[request.param]
+    root = lay(tmp_path_factory.mktemp("published"))
+    (root / "chapters/page.md").unlink()
+    cells = [new_markdown_cell("# Page\n\n{cite:p}`work2020`"), new_code_cell("1", execution_count=1)]
+    about = {"book": {"description": "What stands on a page that is only there to be found, for those who search."}}
+    nbformat.write(new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA | about), root / "chapters/page.ipynb")
+    assert build.build(repository, branch, root, site) == []
+    return links, home, root / "_build/html"
+
+
+def test_each_form_of_repository_gets_its_buttons(published):
+    links, _, folder = published
+    soup = BeautifulSoup((folder / "chapters/page.html").read_text(encoding="utf-8"), "html.parser")
     found = [a["href"].partition("?title")[0].partition("?issue[")[0]
              for a in soup.select(".article-header-buttons a[href^=http]")]
     assert sorted(found) == sorted(links)
-    config = yaml.safe_load((published / "_build/config.yml").read_text(encoding="utf-8"))
-    assert config["html"].get("baseurl") == home
+
+
+def head(file):
+    """What the head of a page tells machines: its link to the canonical address, and {name: content} of its metas."""
+    soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+    links = [link["href"] for link in soup.select("link[rel=canonical]")]
+    return links, {meta.get("property") or meta.get("name"): meta["content"] for meta in soup.select("meta[content]")}
+
+
+def test_addresses_are_whole_where_one_is_known(published):
+    _, base, folder = published
+    if not base:
+        assert head(folder / "chapters/page.html")[0] == [] and not (folder / "sitemap.xml").exists()
+        return
+    for page, own, kind in (("index", "chapters/intro", "website"), ("chapters/intro", "chapters/intro", "website"),
+                            ("chapters/page", "chapters/page", "article")):
+        links, metas = head(folder / f"{page}.html")
+        assert links == [f"{base}{own}.html"] and metas["og:url"] == links[0], page
+        assert metas["og:type"] == kind and metas["og:title"] and 50 < len(metas["og:description"]) <= 155
+        assert metas["og:image"] == f"{base}_static/social_card.png"
+        with Image.open(folder / "_static/social_card.png") as card:
+            assert card.size == (int(metas["og:image:width"]), int(metas["og:image:height"]))
+        assert len(metas["og:image:alt"]) > 20
+    places = re.findall("<loc>(.*?)</loc>", (folder / "sitemap.xml").read_text(encoding="utf-8"))
+    assert places == [f"{base}chapters/intro.html", f"{base}chapters/page.html"]
+    assert (folder / "robots.txt").read_text(encoding="utf-8") == f"Sitemap: {base}sitemap.xml\n"
+    missing = BeautifulSoup((folder / "404.html").read_text(encoding="utf-8"), "html.parser")
+    assert missing.base["href"] == base and not missing.select("[src], link") and not missing.script
+    assert {head(folder / f"{page}.html")[1]["robots"] for page in ("404", "search")} == {"noindex"}
+
+
+def test_without_an_address_nothing_is_claimed(built):
+    root, _ = built
+    html = root / "_build/html"
+    assert not (html / "sitemap.xml").exists() and not (html / "robots.txt").exists()
+    for page in ("index", "search", "404", *notebooks.toc_files(root)):
+        links, metas = head(html / f"{page}.html")
+        assert links == [] and not {"og:url", "og:image", "twitter:card"} & set(metas), page
+        assert all(metas.values()), f"{page}: an empty meta element"
+    assert not (html / "genindex.html").exists()
 
 
 def test_an_address_as_people_paste_it_gives_the_same_book():
@@ -227,10 +269,6 @@ def test_what_sphinx_says_of_a_cell_names_its_words(tmp_path):
         said = build.placed(f"{tmp_path}/chapters/page.ipynb:2000{row}: WARNING: unknown document: 'lost'", tmp_path)
         assert said == f"chapters/page.ipynb, at {words!r}: WARNING: unknown document: 'lost'"
     assert build.placed(f"{tmp_path}/chapters/page.md:3: WARNING: x", tmp_path) == "chapters/page.md:3: WARNING: x"
-
-
-def test_small_book_is_green(small):
-    assert build.build(root=small) == []
 
 
 def test_book_builds_in_any_folder_with_foreign_files_and_other_line_endings(small, tmp_path_factory, foreign):

@@ -356,6 +356,12 @@ def test_refresh_stores_how_far_numbers_move_on_another_machine(book):
     assert refresh.foreign(book)[0].startswith("chapters/other.ipynb: its outputs")
 
 
+def test_a_refresh_starts_without_the_grammar_of_addresses():
+    """jsonschema compiles it by lark, which takes longer than all else that a refresh imports."""
+    code = "import refresh, sys; sys.exit('lark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tools").returncode == 0
+
+
 @pytest.mark.parametrize(("outputs", "twice"), [
     ([stream("4 of 5 words")], False),
     ([stream("a 1.5")], True),

@@ -67,9 +67,10 @@ def opened(browser, url, name):
     context.close()
 
 
-@pytest.fixture
-def lab(tmp_path):
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
     """The address of a JupyterLab in a folder with the helper and a chapter up to its first explorable."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "chapters/course", tmp_path / "chapters/course")
     (tmp_path / "imgs").symlink_to(ROOT / "imgs")
     notebook = notebooks.read(ROOT / f"chapters/{CHAPTER}.ipynb")
@@ -210,21 +211,18 @@ def test_a_chapter_saved_in_jupyterlab_is_refused_until_it_is_refreshed(browser,
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA), path)
     refresh.run([path], root=tmp_path)
     first = path.read_bytes()
-    assert build.build(root=tmp_path) == [] and refresh.stale(path, tmp_path) == []
-
-    def save(run):
-        with running(tmp_path / "chapters") as url, opened(browser, url, "page") as tab:
-            if run:
-                tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-                tab.locator(".jp-OutputArea-output .widget-vbox").wait_for()
-            else:
-                tab.evaluate("jupyterapp.shell.currentWidget.content.model.setMetadata('touched', 1)")
+    with running(tmp_path / "chapters") as url, opened(browser, url, "page") as tab:
+        def save():
             tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
             tab.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
 
-    save(run=False)
-    assert path.read_bytes() != first and refresh.stale(path, tmp_path) == [] and build.build(root=tmp_path) == []
-    save(run=True)
+        tab.evaluate("jupyterapp.shell.currentWidget.content.model.setMetadata('touched', 1)")
+        save()
+        assert path.read_bytes() != first
+        assert refresh.stale(path, tmp_path) == [] and build.build(root=tmp_path) == []
+        tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        tab.locator(".jp-OutputArea-output .widget-vbox").wait_for()
+        save()
     assert refresh.stale(path, tmp_path) == ["its outputs"]
     (said,) = build.build(root=tmp_path)
     assert said.startswith("chapters/page.ipynb: its outputs") and said.endswith("run make refresh CHAPTERS=page")

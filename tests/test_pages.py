@@ -1,12 +1,9 @@
-"""The rendered book in a real browser: every page, wide and narrow, light and dark, cut off from every other host."""
+"""The rendered book in a browser, cut off from every other host: each page at all widths, on paper, in the dark."""
 import base64
 import io
 import json
 import re
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlparse
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -15,30 +12,31 @@ from PIL import Image
 
 import notebooks
 from course import figures
-from install import WEB
 from notebooks import decode
 from page import night
+from test_markup import WITHOUT_NAME, let_scripts_add
+from visits import (
+    CHAPTERS,
+    FORMULAS,
+    NARROW,
+    PAGES,
+    REACH,
+    ROOT,
+    VIEWS,
+    WIDE,
+    axe,
+    broken,
+    change,
+    complaints,
+    go,
+    visiting,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = notebooks.toc_files(ROOT)
-CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
-AXE = WEB / "node_modules/axe-core/axe.min.js"
-WIDE, NARROW = 1280, 400  # pixels, width of the window
-VIEWS = [(WIDE, "light"), (NARROW, "dark")]
 FIRST, ALL, NEXT = 330, 1536, 120  # KiB on the wire: first view, scrolled to the end, one more page with a warm cache
 SHIFT = 0.05  # largest layout shift, in the units of the web-vitals metric CLS
-
-WATCH_SHIFTS = """
-window.shift = 0;
-new PerformanceObserver(list => list.getEntries().forEach(e => { if (!e.hadRecentInput) window.shift += e.value; }))
-  .observe({type: "layout-shift", buffered: true});
-"""
-SCROLL = """async () => {
-  for (let y = 0; y < document.documentElement.scrollHeight; y += 800) {
-    scrollTo({top: y, behavior: "instant"});
-    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-  }
-}"""
+WIDTHS = (320, 400, 768, 1280, 1920)
+BOXES = "pre, .katex-display, .pst-scrollable-table-container"  # which scroll on a screen
+A4 = 672  # pixels between the margins of a page of paper
 SHOWN = """figure => {  // which frame of the picture is in sight, by geometry, and its pixels
   const picture = [...figure.querySelectorAll("img")].find(picture => picture.checkVisibility());
   const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
@@ -49,120 +47,26 @@ SHOWN = """figure => {  // which frame of the picture is in sight, by geometry, 
   canvas.getContext("2d").drawImage(picture, -Math.round(at[1]) * canvas.width, -Math.round(at[0]) * canvas.height);
   return {at, fill: sight.height / all.height * rows, pixels: canvas.toDataURL().split(",")[1]};
 }"""
-
+STATE = f"""async figure => {{  // where the controls stand, and what is shown then
+  const controls = [...figure.querySelectorAll(".explore-controls > div")];
+  const picture = [...figure.querySelectorAll("img")].find(picture => picture.checkVisibility());
+  await picture?.decode();
+  return {{
+    at: controls.map(control => Number(control.querySelector("input, select").value)),
+    readouts: controls.map(control => control.querySelector("output")?.innerText),
+    labels: controls.map(control => control.querySelector("span")).map(e => e.checkVisibility() ? e.innerText : ""),
+    said: figure.querySelector(".explore-said")?.innerText,
+    shown: picture && ({SHOWN})(figure)}};
+}}"""
 NATURAL = """picture => {
   picture.style.cssText = `position: fixed; inset: 0 auto auto 0; z-index: 99999; padding: 0; margin: 0;
     border-radius: 0; max-width: none; width: ${picture.naturalWidth}px; height: ${picture.naturalHeight}px`;
 }"""
 
 
-@dataclass
-class Visit:
-    """A page in the browser, and what went wrong or over the wire."""
-
-    tab: object
-    wrong: list[str] = field(default_factory=list)
-    wire: int = 0  # bytes
-
-    def see(self, kind, said):
-        self.wrong.append(f"{kind}: {said}")
-
-
-@contextmanager
-def visiting(browser, site, width=WIDE, theme="light", cut_off=True, **options):
-    """A tab with a cold cache, as a Visit; cut off, it reaches no host but the site's, and caches nothing."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme,
-                                  reduced_motion="reduce", **options)
-    tab = context.new_page()
-    visit, host = Visit(tab), urlparse(site.url).netloc
-
-    def route(request):
-        if urlparse(request.request.url).netloc == host:
-            request.continue_()
-        else:
-            visit.see("another host", request.request.url)
-            request.abort()
-
-    def finished(event):
-        visit.wire += event["encodedDataLength"]
-
-    wire = context.new_cdp_session(tab)
-    wire.send("Network.enable")
-    wire.on("Network.loadingFinished", finished)
-    if cut_off:
-        context.route(lambda url: urlparse(url).netloc != host, route)
-    tab.on("requestfailed", lambda request: visit.see("failed request", request.url))
-    tab.on("response", lambda r: visit.see("failed request", f"{r.status} {r.url}") if r.status >= 400 else None)
-    tab.on("pageerror", lambda error: visit.see("script error", error))
-    tab.on("console", lambda m: visit.see("console", m.text) if m.type in ("error", "warning") else None)
-    tab.add_init_script(WATCH_SHIFTS)
-    yield visit
-    context.close()
-
-
-def go(visit, site, page):
-    """Open a page of the book and wait until nothing more is loaded and all of it is laid out."""
-    visit.tab.goto(f"{site.url}{page}.html", wait_until="networkidle")
-    visit.tab.wait_for_function("!document.documentElement.classList.contains('arriving')", timeout=120_000)
-
-
-def axe(tab, **options) -> list[str]:
-    """What axe-core has against the page in sight."""
-    if not tab.evaluate("!!window.axe"):
-        tab.add_script_tag(path=AXE)
-    found = []
-    options = {"resultTypes": ["violations"], **options}  # it need not list what is right
-    for rule in tab.evaluate("options => axe.run(options).then(said => said.violations)", options):
-        places = [node["html"][:200] for node in rule["nodes"]]
-        found.append(f"axe {rule['id']}: {rule['help']}: {places[0]} ({len(places)} in all)")
-    return found
-
-
-def complaints(visit) -> list[str]:
-    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and axe's rules."""
-    tab = visit.tab
-    tab.evaluate(SCROLL)
-    tab.wait_for_load_state("networkidle")
-    found = list(visit.wrong)
-    formulas, spoken = tab.locator(".katex").count(), tab.locator(".katex-mathml math").count()
-    if formulas != spoken or tab.locator(".katex-error, merror").count():
-        found.append(f"formulas: {formulas} set, {spoken} with MathML, wanted as many and no error among them")
-    if unset := re.search(r"\$\$|\\[(\[]\S", tab.locator("main").inner_text()):
-        found.append(f"formula not set: {unset[0]}")
-    found += [f"picture not loaded: {src}" for src in tab.evaluate(
-        "[...document.images].filter(i => i.checkVisibility() && !(i.complete && i.naturalWidth)).map(i => i.src)")]
-    found += [f"picture without a size: {src}" for src in tab.evaluate(
-        "[...document.querySelectorAll('main img:not([width][height])')].map(i => i.src)")]
-    found += [f"picture filtered: {src}" for src in tab.evaluate(
-        "[...document.querySelectorAll('main img')].filter(i => getComputedStyle(i).filter != 'none').map(i => i.src)"
-    )]
-    if (over := tab.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
-        found.append(f"wider than the window by {over} pixels")
-    return found + axe(tab)
-
-
-def change(visit, width, theme):
-    """Another width and theme of the page in sight."""
-    visit.tab.set_viewport_size({"width": width, "height": 900})
-    visit.tab.emulate_media(color_scheme=theme)
-    visit.tab.wait_for_function("theme => document.documentElement.dataset.theme == theme", arg=theme)
-
-
-
-def test_reading_on_is_light(browser, site):
-    with visiting(browser, site, cut_off=False) as visit:
-        go(visit, site, PAGES[0])
-        heavy = {}
-        for page in PAGES[1:]:
-            before = visit.wire
-            go(visit, site, page)
-            if (more := (visit.wire - before) / 1024) > NEXT:
-                heavy[page] = f"{more:.0f} KiB more"
-        assert heavy == {}
-
-
 # Explorables
 
+@lru_cache(2)
 def stored_explorables(page, theme="light"):
     """[(values of each control, frames or None, sentences)] of a chapter, from the outputs of its notebook."""
     texts = notebooks.of_kind(notebooks.outputs(notebooks.read(ROOT / f"{page}.ipynb")), "text/html")
@@ -184,29 +88,26 @@ def stored_explorables(page, theme="light"):
     return found
 
 
-def explorable_complaints(tab, figure, values, frames, said) -> list[str]:
-    """Whether the figure shows the frame, readouts and sentence that belong to where its controls stand."""
-    at = [int(control.input_value()) for control in figure.locator("input, select").all()]
-    which, found = at[0] * (len(values[1]) if len(values) > 1 else 1) + (at[1] if len(at) > 1 else 0), []
-    for control, texts, k in zip(figure.locator(".explore-controls > div").all(), values, at):
-        output = control.locator("output")
-        if output.count() and (shown := output.inner_text()) != texts[k]:
-            found.append(f"readout {shown!r}, wanted {texts[k]!r}")
-        if not control.locator("span").inner_text().strip():
+def explorable_complaints(figure, values, frames, said) -> tuple[list[int], list[str]]:
+    """Where the figure's controls stand, and whether it shows the frame, readouts and sentence that belong there."""
+    state, found = figure.evaluate(STATE), []
+    at = state["at"]
+    which = at[0] * (len(values[1]) if len(values) > 1 else 1) + (at[1] if len(at) > 1 else 0)
+    for readout, label, texts, k in zip(state["readouts"], state["labels"], values, at):
+        if readout is not None and readout != texts[k]:
+            found.append(f"readout {readout!r}, wanted {texts[k]!r}")
+        if not label.strip():
             found.append("control without a label")
     if frames:
-        tab.wait_for_function("""figure => [...figure.querySelectorAll('img')].some(
-          picture => picture.checkVisibility() && picture.complete && picture.naturalWidth)""",
-                              arg=figure.element_handle())
-        shown = figure.evaluate(SHOWN)
+        shown = state["shown"]
         picture = decode(shown["pixels"])
         if np.abs(np.subtract(shown["at"], np.round(shown["at"]))).max() > 0.02 or abs(shown["fill"] - 1) > 0.02:
             found.append(f"not one frame in sight: {shown['at']}, {shown['fill']:.2f} of its height")
         if picture.size != frames[which].size or (np.asarray(picture) != np.asarray(frames[which])).any():
             found.append(f"frame {shown['at']}, wanted the one of {at}")
-    if any(said) and (shown := figure.locator(".explore-said").inner_text().replace("\xa0", " ")) != said[which]:
+    if any(said) and (shown := state["said"].replace("\xa0", " ")) != said[which]:
         found.append(f"sentence {shown!r}, wanted {said[which]!r}")
-    return found
+    return at, found
 
 
 def steps(control, every):
@@ -236,8 +137,9 @@ def moved_complaints(tab, page, theme="light", every=True) -> list[str]:
             continue
 
         def look():
-            states.append(tuple(control.input_value() for control in controls))
-            found.extend(f"explorable {i}: {line}" for line in explorable_complaints(tab, figure, values, frames, said))
+            at, lines = explorable_complaints(figure, values, frames, said)
+            states.append(tuple(at))
+            found.extend(f"explorable {i}: {line}" for line in lines)
 
         look()
         for _ in steps(controls[0], every):
@@ -257,27 +159,126 @@ def moved_complaints(tab, page, theme="light", every=True) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("page", "views"), [
-    (page, VIEWS[::-1] if i % 2 else VIEWS) for i, page in enumerate([*PAGES, "index", "search"])])
-def test_page_is_right(browser, site, page, views):
-    """In both views, of which every second page is opened in the narrow one; explorables wide in all their states."""
+# Every page, opened once for all tests of it
+
+@pytest.fixture(scope="module")
+def opened(request, browser, site):
+    """A page, its views, of which every second page is opened in the narrow one, and the visit; tests set the width."""
+    page = request.param
+    views = VIEWS[::-1] if [*PAGES, "index", "search"].index(page) % 2 else VIEWS
     with visiting(browser, site, *views[0]) as visit:
         go(visit, site, page)
-        if page == "index":  # forwards to the first page
-            visit.tab.wait_for_url("**/intro.html")
-            visit.tab.wait_for_load_state("networkidle")
-        first = visit.wire / 1024
+        visit.first = visit.wire / 1024
+        yield page, views, visit
+
+
+def over(*pages):
+    return pytest.mark.parametrize("opened", pages, indirect=True)
+
+
+@over(*PAGES, "index", "search")
+def test_page_is_right(opened):
+    """In both views; explorables wide in all their states."""
+    page, views, visit = opened
+    if page == "index":  # forwards to the first page
+        visit.tab.wait_for_url("**/intro.html")
+        visit.tab.wait_for_load_state("networkidle")
+        visit.first = visit.wire / 1024
+    for width, theme in views:
+        change(visit, width, theme)
         assert complaints(visit) == []
-        assert first <= FIRST and visit.wire / 1024 <= ALL, f"{first:.0f} KiB at first, {visit.wire / 1024:.0f} in all"
-        assert visit.tab.evaluate("shift") <= SHIFT
-        for width, theme in views:
-            if (width, theme) != views[0]:
-                change(visit, width, theme)
-                assert complaints(visit) == []
-            if page in CHAPTERS:
-                assert stored_explorables(page), "a chapter without an explorable"
-                assert moved_complaints(visit.tab, page, theme, every=width == WIDE) == []
-        assert visit.wrong == []
+        if (width, theme) == views[0]:
+            told = f"{visit.first:.0f} KiB at first, {visit.wire / 1024:.0f} in all"
+            assert visit.first <= FIRST and visit.wire / 1024 <= ALL, told
+            assert visit.tab.evaluate("shift") <= SHIFT
+        if page in CHAPTERS:
+            assert stored_explorables(page, theme), "a chapter without an explorable"
+            assert moved_complaints(visit.tab, page, theme, every=width == WIDE) == []
+    assert visit.wrong == []
+
+
+@over(*PAGES)
+def test_every_control_has_a_name(opened):
+    page, _, visit = opened
+    change(visit, WIDE, "light")
+    let_scripts_add(visit.tab, page)
+    assert visit.tab.locator("button, a[href]").count() >= 2
+    assert visit.tab.evaluate(WITHOUT_NAME) == []
+
+
+@over(*PAGES)
+def test_paper_is_light_and_complete(opened):
+    """In the dark, too: dark letters on white, nothing wider than the paper, no buttons, links with their numbers."""
+    _, _, visit = opened
+    change(visit, A4, "dark")
+    visit.tab.emulate_media(media="print", color_scheme="dark")
+    assert visit.tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert axe(visit.tab, runOnly=["color-contrast"]) == []
+    grounds = visit.tab.evaluate("""() => [...document.querySelectorAll("body, article, article *")].map(
+      e => getComputedStyle(e).backgroundColor)""")
+    dark = [ground for ground in grounds if (c := [float(x) for x in re.findall(r"[\d.]+", ground)])
+            and max(c[:3]) < 128 and (c + [1])[3] > 0.1]
+    assert dark == []
+    assert visit.tab.evaluate(REACH)[1] == []
+    assert visit.tab.evaluate("""boxes => [...document.querySelectorAll(boxes)].filter(
+      e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)""", BOXES) == []
+    assert visit.tab.evaluate("""() => [...document.querySelectorAll("button, .explore input, [data-by=night]")]
+      .filter(e => e.checkVisibility({visibilityProperty: true})).length""") == 0
+    for link, behind in (("[data-chapter]", "dataset.chapter"), (".external", "getAttribute('href')")):
+        for wanted, said in visit.tab.evaluate(f"""() => [...document.querySelectorAll("article a{link}")].map(
+          e => [e.{behind}, getComputedStyle(e, "::after").content])"""):
+            said = re.sub(r'["\s\xa0]', "", said)
+            assert said == f"(chapter{wanted})" if "chapter" in link else wanted in said, (wanted, said)
+
+
+@over(*PAGES, "search")
+def test_everything_can_be_reached(opened):
+    page, _, visit = opened
+    lost = {}
+    for width in WIDTHS:
+        change(visit, width, "light")
+        looked, found = visit.tab.evaluate(REACH)
+        print(f"{page} at {width}: {looked} parts looked at, {len(found)} out of reach")
+        assert looked > 5
+        found += visit.tab.evaluate(FORMULAS)
+        if width >= 768:  # wide enough for each formula
+            found += visit.tab.evaluate("""() => [...document.querySelectorAll(".katex-display")].filter(
+              e => e.scrollWidth > e.clientWidth).map(e => `too wide: ${e.textContent}`)""")
+        lost |= {width: found} if found else {}
+    assert lost == {}
+    assert visit.tab.evaluate("""() => [...document.querySelectorAll("article pre")].filter(
+      e => parseFloat(getComputedStyle(e).fontSize) < 13).length""") == 0
+    sizes = visit.tab.evaluate("""() => ["h1", "h2", "h3"].map(name => document.querySelector(`article ${name}`))
+      .filter(Boolean).map(e => getComputedStyle(e)).map(s => [parseFloat(s.fontSize), Number(s.fontWeight)])""")
+    assert all(a[0] > b[0] and a[1] >= b[1] for a, b in zip(sizes, sizes[1:])), sizes
+
+
+@over(*PAGES, "search")
+def test_everything_can_be_reached_in_large_letters(opened):
+    """Of 32 pixels, as who sees badly has set them."""
+    _, _, visit = opened
+    visit.devtools.send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+    try:
+        for width in (390, 1280):
+            change(visit, width, "light")
+            assert visit.tab.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") == 32
+            assert visit.tab.evaluate(REACH)[1] == [], width
+    finally:
+        visit.devtools.send("Page.setFontSizes", {"fontSizes": {"standard": 16}})
+
+
+# The way of a reader
+
+def test_reading_on_is_light(browser, site):
+    with visiting(browser, site, cut_off=False) as visit:
+        go(visit, site, PAGES[0])
+        heavy = {}
+        for page in PAGES[1:]:
+            before = visit.wire
+            go(visit, site, page)
+            if (more := (visit.wire - before) / 1024) > NEXT:
+                heavy[page] = f"{more:.0f} KiB more"
+        assert heavy == {}
 
 
 def test_focus_is_seen(browser, site):
@@ -358,29 +359,30 @@ PROPERTIES = ["display", "position", "width", "margin", "padding", "border", "ou
               "font", "text-align", "text-decoration", "content", "opacity", "overflow", "order", "gap", "visibility"]
 
 
-def style_complaints(browser, site, page, theme, css) -> int:
-    """How many parts of a page a style sheet shows otherwise than the complete ones, of which the book's is made."""
-    names = re.match(r"/\*! (.*) \*/", (site.folder / "_static/styles.css").read_text(encoding="utf-8"))[1].split()
-    link = '<link href="../_static/{}" rel="stylesheet">'
-    whole = broken(site, f"{page}.html", link.format("styles.css"), "".join(map(link.format, names)))
-    seen = []
-    for put in ({"_static/styles.css": css}, {f"{page}.html": whole}):
-        site.put.update(put)
-        try:
-            with visiting(browser, site, theme=theme) as visit:
-                go(visit, site, page)
-                seen.append(visit.tab.evaluate(COMPUTED, PROPERTIES))
-        finally:
-            site.put.clear()
-    assert len(seen[0]) == len(seen[1]) > 1000
-    return sum(one != other for one, other in zip(*seen))
+def styled(browser, site, page, theme, put):
+    """The styles of all parts of a page where `put` is sent in place of files."""
+    site.put.update(put)
+    try:
+        with visiting(browser, site, theme=theme) as visit:
+            go(visit, site, page)
+            return visit.tab.evaluate(COMPUTED, PROPERTIES)
+    finally:
+        site.put.clear()
 
 
 @pytest.mark.parametrize(("page", "theme"), [("chapters/intro", "dark"), ("chapters/convolutions", "light")])
 def test_no_style_is_lost(browser, site, page, theme):
-    css = (site.folder / "_static/styles.css").read_bytes()
-    assert style_complaints(browser, site, page, theme, css) == 0
-    assert style_complaints(browser, site, page, theme, re.sub(rb"\.bd-article[^{}]*\{[^{}]*\}", b"", css)) > 0
+    """The book's style sheet shows each part as the complete ones do, of which it is made; a poorer one does not."""
+    css = (site.folder / "_static/styles.css").read_text(encoding="utf-8")
+    names = re.match(r"/\*! (.*) \*/", css)[1].split()
+    link = '<link href="../_static/{}" rel="stylesheet">'
+    complete = broken(site, f"{page}.html", link.format("styles.css"), "".join(map(link.format, names)))
+    poorer = re.sub(r"\.bd-article[^{}]*\{[^{}]*\}", "", css).encode()
+    whole, book, damaged = (styled(browser, site, page, theme, put) for put in (
+        {f"{page}.html": complete}, {}, {"_static/styles.css": poorer}))
+    assert len(whole) == len(book) > 1000
+    assert [pair for pair in zip(whole, book) if pair[0] != pair[1]] == []
+    assert whole != damaged
 
 
 # Intensities, search
@@ -422,14 +424,20 @@ def test_search_finds(browser, site, words, page):
         assert visit.wrong == []
 
 
+# Before any script
+
+@pytest.mark.parametrize("page", ["chapters/loss_design", "chapters/residual_learning", "chapters/claims"])
+def test_what_scrolls_can_be_focused_from_the_first_paint(browser, site, page):
+    with visiting(browser, site, 400) as visit:
+        visit.tab.route("**/*.js", lambda route: route.abort())
+        visit.tab.goto(f"{site.url}{page}.html")
+        assert axe(visit.tab, runOnly=["scrollable-region-focusable"]) == []
+        html = (site.folder / f"{page}.html").read_text(encoding="utf-8")
+        boxes = BeautifulSoup(html, "html.parser").select(f"article :is({BOXES})")
+        assert boxes and all(box.get("tabindex") == "0" for box in boxes)
+
+
 # The checks can fail
-
-def broken(site, file, old, new):
-    """The file of the site with `old` replaced once, as bytes."""
-    text = (site.folder / file).read_text(encoding="utf-8")
-    assert old in text, f"{file}: no {old!r}"
-    return text.replace(old, new, 1).encode()
-
 
 def other_frame(site, page):
     """The page's first strip of frames with a square of its first frame inverted, as {file: bytes}."""
@@ -441,33 +449,63 @@ def other_frame(site, page):
     return {name: stream.getvalue()}
 
 
-MUTANT = "chapters/convolutions"
-MUTANTS = {
-    "a frame": lambda site: other_frame(site, MUTANT),
-    "a label": lambda site: {f"{MUTANT}.html": broken(
-        site, f"{MUTANT}.html", "<label><span>", "<label><span hidden>")},
-    "a readout": lambda site: {"_static/explore.js": broken(site, "_static/explore.js", "[control.value];", "[0];")},
-    "a sentence": lambda site: {"_static/explore.js": broken(site, "_static/explore.js", "+ column]", "+ 1]")},
-    "a script": lambda site: {"_static/explore.js": b"for (const"},
-    "a foreign picture": lambda site: {f"{MUTANT}.html": broken(
-        site, f"{MUTANT}.html", "</article>", '<img src="https://example.org/a.png" alt="A picture from elsewhere.">')},
-    "a formula": lambda site: {f"{MUTANT}.html": broken(site, f"{MUTANT}.html", "<math ", "<maths ")},
-    "a picture without alternative text": lambda site: {f"{MUTANT}.html": re.sub(
-        rb'(<img [^>]*?)alt="[^"]*"', rb"\1", (site.folder / f"{MUTANT}.html").read_bytes(), count=2)},
-    "a picture without a size": lambda site: {f"{MUTANT}.html": re.sub(
-        rb' width="\d+" height="\d+"(?! style)', b"", (site.folder / f"{MUTANT}.html").read_bytes())},
-    "a wide table": lambda site: {f"{MUTANT}.html": broken(
-        site, f"{MUTANT}.html", "</article>", '<p style="width: 3000px">wide</p>')},
+DAMAGED = "chapters/convolutions"
+# What is done to a file: {of what: (file, pattern, what comes in its place, what is then said)}
+PAGE_FAULTS = {
+    "a script": ("_static/explore.js", "^", "for (const", "script error: "),
+    "a foreign picture": (f"{DAMAGED}.html", "</article>", '<img src="https://example.org/a.png"></article>',
+                          "another host: https://example.org/a.png"),
+    "a formula": (f"{DAMAGED}.html", "<math ", "<maths ", "formulas: "),
+    "a picture without alternative text": (f"{DAMAGED}.html", r'(<img [^>]*?)alt="[^"]*"', r"\1", "axe image-alt"),
+    "a picture without a size": (f"{DAMAGED}.html", r' width="\d+" height="\d+"(?! style)', "",
+                                 "picture without a size: .*_images/"),
+    "a wide table": (f"{DAMAGED}.html", "</article>", '<p style="width: 3000px">wide</p></article>',
+                     "wider than the window"),
+}
+EXPLORABLE_FAULTS = {
+    "a label": (f"{DAMAGED}.html", "<label><span>", "<label><span hidden>", "control without a label"),
+    "a readout": ("_static/explore.js", r"\[control\.value\];", "[0];", "readout "),
+    "a sentence": ("_static/explore.js", r"\+ column\]", "+ 1]", "sentence "),
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_broken_page_is_red(browser, site, mutant):
-    site.put.update(MUTANTS[mutant](site))
+def damaged(site, faults):
+    """The files with these faults, as {file: bytes}."""
+    put = {}
+    for file, old, new, _ in faults.values():
+        text = put.get(file) or (site.folder / file).read_text(encoding="utf-8")
+        put[file] = re.sub(old, new, text)
+        assert put[file] != text, f"{file}: no {old}"
+    return {file: text.encode() for file, text in put.items()}
+
+
+@pytest.mark.parametrize(("faults", "look"), [
+    (PAGE_FAULTS, complaints), (EXPLORABLE_FAULTS, lambda visit: moved_complaints(visit.tab, DAMAGED))],
+    ids=["page", "explorables"])
+def test_each_fault_of_a_page_is_named(browser, site, faults, look):
+    said = {name: fault[-1] for name, fault in faults.items()}
+    site.put.update(damaged(site, faults))
+    if faults is EXPLORABLE_FAULTS:
+        site.put.update(other_frame(site, DAMAGED))
+        said["a frame"] = "frame .*, wanted the one of"
     try:
         with visiting(browser, site) as visit:
-            go(visit, site, MUTANT)
-            found = moved_complaints(visit.tab, MUTANT) or complaints(visit)
+            go(visit, site, DAMAGED)
+            found = look(visit)
     finally:
         site.put.clear()
-    assert found, "all checks passed"
+    assert [name for name, line in said.items() if not any(re.search(line, text) for text in found)] == [], found
+
+
+def test_what_is_cut_is_found(browser, site):
+    """Each way to hide a part of a formula, of a line of code or of a table makes the check red."""
+    with visiting(browser, site, 320) as visit:
+        go(visit, site, "chapters/loss_design")
+        assert visit.tab.evaluate(REACH)[1] == []
+        for rule in (
+                "div.math { overflow: hidden !important } div.math > .katex-display { overflow: visible !important }",
+                "div.highlight pre { overflow: clip }", ".pst-scrollable-table-container { overflow: hidden }",
+                "div.math { height: 2px; overflow: hidden !important }", "article p { margin-left: -2rem }"):
+            style = visit.tab.add_style_tag(content=rule)
+            assert visit.tab.evaluate(REACH)[1], rule
+            style.evaluate("style => style.remove()")

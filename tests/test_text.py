@@ -1,16 +1,13 @@
-"""What machines take from the pages, their addresses, and browsers that forbid something or ask for less or more."""
+"""What machines take from the pages, and browsers that forbid something or ask for less or more."""
 import json
 import re
-import shutil
 
 import pytest
 from bs4 import BeautifulSoup
-from PIL import Image
 from playwright.sync_api import expect
 
-import build
 from page import formulas, search
-from test_pages import AXE, PAGES, ROOT, VIEWS, go, visiting
+from visits import AXE, NARROW, PAGES, VIEWS, WIDE, change, go, visiting
 
 
 def searched(visit, site, words, path=""):
@@ -23,6 +20,20 @@ def searched(visit, site, words, path=""):
 
 
 # Search
+
+@pytest.fixture(scope="module")
+def reading(browser, site):
+    """One visit for tests that only open pages in it."""
+    with visiting(browser, site) as visit:
+        yield visit
+
+
+@pytest.fixture
+def visit(reading):
+    reading.wrong.clear()
+    reading.tab.set_viewport_size({"width": WIDE, "height": 900})
+    return reading
+
 
 @pytest.fixture(scope="module")
 def katex():
@@ -60,22 +71,20 @@ def test_every_word_is_in_the_search(site):
     assert lost == []
 
 
-def test_both_sides_split_alike(browser, site):
+def test_both_sides_split_alike(visit, site):
     told = (site.folder / "_static/search-texts.js").read_text(encoding="utf-8")
     texts = json.loads(told[told.index("{"):told.rindex("}") + 1])
-    with visiting(browser, site) as visit:
-        visit.tab.goto(f"{site.url}search.html")
-        split = visit.tab.evaluate("texts => Object.values(texts).map(splitQuery)", texts)
-        assert split == [search.Words._word_re.findall(said) for said in texts.values()]
+    visit.tab.goto(f"{site.url}search.html")
+    split = visit.tab.evaluate("texts => Object.values(texts).map(splitQuery)", texts)
+    assert split == [search.Words._word_re.findall(said) for said in texts.values()]
 
 
 @pytest.mark.parametrize("words", ["constructor", "__proto__", "valueOf null space"])
-def test_words_that_scripts_inherit_are_words(browser, site, words):
-    with visiting(browser, site) as visit:
-        visit.tab.goto(f"{site.url}search.html?q={words}")
-        expect(visit.tab.locator("#search-results h2")).to_have_text("Search Results")
-        hits = [link.get_attribute("href") for link in visit.tab.locator("#search-results li a").all()]
-        assert visit.wrong == [] and not [hit for hit in hits if "undefined" in hit]
+def test_words_that_scripts_inherit_are_words(visit, site, words):
+    visit.tab.goto(f"{site.url}search.html?q={words}")
+    expect(visit.tab.locator("#search-results h2")).to_have_text("Search Results")
+    hits = [link.get_attribute("href") for link in visit.tab.locator("#search-results li a").all()]
+    assert visit.wrong == [] and not [hit for hit in hits if "undefined" in hit]
 
 
 @pytest.mark.parametrize(("words", "page", "seen"), [
@@ -83,22 +92,20 @@ def test_words_that_scripts_inherit_are_words(browser, site, words):
     ("13 %25", "summary", "13"), ("-0.2", "cnn", "0.2"), ("32,270", "mri", "32,270"), ("1000", "claims", "1000"),
     ("10⁻⁶", "convolutions", "10⁻⁶"),
 ])
-def test_numbers_are_found(browser, site, words, page, seen):
-    with visiting(browser, site) as visit:
-        hits = searched(visit, site, words)
-        found = {hit.locator("a").get_attribute("href"): hit.locator(".context").inner_text() for hit in hits.all()}
-        found = [context for href, context in found.items() if f"{page}.html" in href]
-        assert found and seen in found[0]
-        assert visit.wrong == []
+def test_numbers_are_found(visit, site, words, page, seen):
+    hits = searched(visit, site, words).evaluate_all("""all => all.map(hit =>
+      [hit.querySelector("a").getAttribute("href"), hit.querySelector(".context").innerText])""")
+    found = [context for href, context in hits if f"{page}.html" in href]
+    assert found and seen in found[0]
+    assert visit.wrong == []
 
 
 @pytest.mark.parametrize("words", ["null space", "residual", "noise", "gradient"])
-def test_excerpts_show_a_formula_once(browser, site, words):
-    with visiting(browser, site) as visit:
-        contexts = searched(visit, site, words).locator(".context").all_inner_texts()
-        assert contexts and not [c for c in contexts if re.search(r"\\[a-zA-Z]{2,}|Show code cell", c)]
-        marked = visit.tab.locator(".search li .context .highlighted")
-        assert marked.count() >= len(contexts)
+def test_excerpts_show_a_formula_once(visit, site, words):
+    contexts = searched(visit, site, words).locator(".context").all_inner_texts()
+    assert contexts and not [c for c in contexts if re.search(r"\\[a-zA-Z]{2,}|Show code cell", c)]
+    marked = visit.tab.locator(".search li .context .highlighted")
+    assert marked.count() >= len(contexts)
 
 
 def test_search_works_from_a_folder(browser, site):
@@ -108,15 +115,15 @@ def test_search_works_from_a_folder(browser, site):
         assert visit.wrong == []
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-def test_magnifier_leaves_the_words_alone(browser, site, width):
-    with visiting(browser, site, width) as visit:
-        for page, form in (("search", ".bd-search-container form"), ("chapters/intro", "dialog[open] form")):
-            go(visit, site, page)
-            visit.tab.keyboard.press("Control+k")
+def test_magnifier_leaves_the_words_alone(visit, site):
+    for page, form in (("search", ".bd-search-container form"), ("chapters/intro", "dialog[open] form")):
+        go(visit, site, page)
+        visit.tab.keyboard.press("Control+k")
+        for width in (NARROW, WIDE):
+            change(visit, width, "light")
             icon, field = visit.tab.locator(f"{form} i").bounding_box(), visit.tab.locator(f"{form} input")
             start = field.bounding_box()["x"] + field.evaluate("f => parseFloat(getComputedStyle(f).paddingLeft)")
-            assert icon["x"] + icon["width"] <= start, form
+            assert icon["x"] + icon["width"] <= start, (form, width)
 
 
 def test_nothing_of_a_search_stays_behind(browser, site):
@@ -193,7 +200,11 @@ def copied(tab, how):
         tab.keyboard.press("Control+v")
     expect(tab.locator("#plain")).not_to_have_value("")
     expect(tab.locator("#rich")).not_to_have_text("-")
-    return tab.locator("#plain").input_value(), tab.locator("#rich").evaluate("e => e.textContent")
+    return tab.evaluate("""() => {
+      const [plain, rich] = [document.querySelector("#plain"), document.querySelector("#rich")];
+      plain.parentElement.remove();
+      return [plain.value, rich.textContent];
+    }""")
 
 
 COPIES = {
@@ -212,24 +223,28 @@ COPIES = {
 }
 
 
+@pytest.fixture(scope="module")
+def formulas_in_sight(browser, site):
+    with visiting(browser, site) as visit:
+        visit.tab.goto(f"{site.url}chapters/data_consistency.html", wait_until="networkidle")
+        yield visit
+
+
 @pytest.mark.parametrize("how", COPIES)
-def test_a_formula_is_copied_as_its_tex(browser, site, how):
-    with visiting(browser, site) as visit:
-        visit.tab.goto(f"{site.url}chapters/data_consistency.html", wait_until="networkidle")
-        for said in copied(visit.tab, COPIES[how]):
-            assert re.search(r"\$[^$]+\$", said), said
-            outside = re.sub(r"\$\$.*?\$\$|\$.*?\$", "", said, flags=re.S)
-            assert not re.search(r"\\[a-z]+|[\u200b#\u0302]|∥|\n\s*\S\s*\n", outside), said
-            assert (said.count("$$") == 2) == ("display" in how)
-        assert visit.wrong == []
+def test_a_formula_is_copied_as_its_tex(formulas_in_sight, how):
+    for said in copied(formulas_in_sight.tab, COPIES[how]):
+        assert re.search(r"\$[^$]+\$", said), said
+        outside = re.sub(r"\$\$.*?\$\$|\$.*?\$", "", said, flags=re.S)
+        assert not re.search(r"\\[a-z]+|[\u200b#\u0302]|∥|\n\s*\S\s*\n", outside), said
+        assert (said.count("$$") == 2) == ("display" in how)
+    assert formulas_in_sight.wrong == []
 
 
-def test_copying_without_a_formula_is_left_to_the_browser(browser, site):
-    with visiting(browser, site) as visit:
-        visit.tab.goto(f"{site.url}chapters/data_consistency.html", wait_until="networkidle")
-        first = visit.tab.locator("article h1").evaluate("h => h.firstChild.textContent + h.childNodes[1].textContent")
-        plain, _ = copied(visit.tab, "range => range.selectNodeContents(document.querySelector('article h1'))")
-        assert first in plain
+def test_copying_without_a_formula_is_left_to_the_browser(formulas_in_sight):
+    tab = formulas_in_sight.tab
+    first = tab.locator("article h1").evaluate("h => h.firstChild.textContent + h.childNodes[1].textContent")
+    plain, _ = copied(tab, "range => range.selectNodeContents(document.querySelector('article h1'))")
+    assert first in plain
 
 
 @pytest.mark.parametrize("page", ["chapters/notation", "chapters/cnn", "chapters/data_consistency"])
@@ -241,12 +256,12 @@ def test_translators_leave_formulas_and_code_alone(site, page):
     assert not [part for part in parts if part not in kept and not any(part in whole.descendants for whole in kept)]
 
 
-@pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("page", ["convolutions", "receptive_field", "claims", "notation"])
-def test_direction_of_formulas_and_code(browser, site, page, width):
-    with visiting(browser, site, width) as visit:
-        go(visit, site, f"chapters/{page}")
-        visit.tab.evaluate("document.documentElement.dir = 'rtl'")
+def test_direction_of_formulas_and_code(visit, site, page):
+    go(visit, site, f"chapters/{page}")
+    visit.tab.evaluate("document.documentElement.dir = 'rtl'")
+    for width in (NARROW, WIDE):
+        change(visit, width, "light")
         kept = visit.tab.locator("article :is(.katex, pre, code, .explore-frame, .live-kernel, input[type=range])")
         assert kept.evaluate_all("""all => new Set(all.map(e => getComputedStyle(e))
           .map(s => `${s.direction} ${s.unicodeBidi}`)).size""") == 1
@@ -337,114 +352,63 @@ def test_a_folder_is_as_good_as_a_server(browser, site, page):
         assert visit.wrong == []
 
 
-# Addresses
-
-BASES = {"user": "https://owner.github.io/", "project": "https://owner.github.io/name/",
-         "custom": "https://book.example.org/"}
-
-
-@pytest.fixture(scope="module", params=BASES)
-def addressed(request, tmp_path_factory):
-    """A book of two pages that knows its address: (address, folder of the pages)."""
-    root = tmp_path_factory.mktemp(request.param)
-    for file in ("_config.yml", "chapters/_static", "imgs"):
-        copy = shutil.copytree if (ROOT / file).is_dir() else shutil.copy
-        (root / file).parent.mkdir(exist_ok=True)
-        copy(ROOT / file, root / file)
-    config, base = root / "_config.yml", BASES[request.param]
-    settings = config.read_text(encoding="utf-8").replace("\nhtml:\n", f"\nhtml:\n  baseurl: {base}\n")
-    config.write_text(settings, encoding="utf-8")
-    (root / "_toc.yml").write_text("format: jb-book\nroot: chapters/intro\nchapters:\n- file: chapters/notation\n")
-    (root / "references.bib").write_text("")
-    (root / "chapters/intro.md").write_text("# Intro\n")
-    (root / "chapters/notation.md").write_text("# Notation\n")
-    assert build.render(root=root) == []
-    return base, root / "_build/html"
-
-
-def head(file):
-    """What the head of a page tells machines: its link to the canonical address, and {name: content} of its metas."""
-    soup = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-    links = [link["href"] for link in soup.select("link[rel=canonical]")]
-    return links, {meta.get("property") or meta.get("name"): meta["content"] for meta in soup.select("meta[content]")}
-
-
-def test_addresses_are_whole(addressed):
-    base, folder = addressed
-    for page, own, kind in (("index", "chapters/intro", "website"), ("chapters/intro", "chapters/intro", "website"),
-                            ("chapters/notation", "chapters/notation", "article")):
-        links, metas = head(folder / f"{page}.html")
-        assert links == [f"{base}{own}.html"] and metas["og:url"] == links[0], page
-        assert metas["og:type"] == kind and metas["og:title"] and 50 < len(metas["og:description"]) <= 155
-        assert metas["og:image"] == f"{base}_static/social_card.png"
-        with Image.open(folder / "_static/social_card.png") as card:
-            assert card.size == (int(metas["og:image:width"]), int(metas["og:image:height"]))
-        assert len(metas["og:image:alt"]) > 20
-    places = re.findall("<loc>(.*?)</loc>", (folder / "sitemap.xml").read_text(encoding="utf-8"))
-    assert places == [f"{base}chapters/intro.html", f"{base}chapters/notation.html"]
-    assert (folder / "robots.txt").read_text(encoding="utf-8") == f"Sitemap: {base}sitemap.xml\n"
-    missing = BeautifulSoup((folder / "404.html").read_text(encoding="utf-8"), "html.parser")
-    assert missing.base["href"] == base and not missing.select("[src], link") and not missing.script
-    assert {head(folder / f"{page}.html")[1]["robots"] for page in ("404", "search")} == {"noindex"}
-
-
-def test_without_an_address_nothing_is_claimed(site):
-    assert not (site.folder / "sitemap.xml").exists() and not (site.folder / "robots.txt").exists()
-    for page in ("index", "search", "404", *PAGES):
-        links, metas = head(site.folder / f"{page}.html")
-        assert links == [] and not {"og:url", "og:image", "twitter:card"} & set(metas), page
-        assert all(metas.values()), f"{page}: an empty meta element"
-    assert not (site.folder / "genindex.html").exists()
-
+# Lost
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("lost", ["gone.html", "chapters/gone.html", "genindex.html", "chapters/old/deep/page",
                                   "_images/gone.png"])
-def test_a_lost_reader_finds_the_book(browser, site, lost, known):
+def test_a_lost_reader_finds_the_book(visit, site, lost, known):
     if known:  # as the book is that knows its address
         site.put["404.html"] = re.sub(r'<script.*</script>', f'<base href="{site.url}">',
                                       (site.folder / "404.html").read_text(encoding="utf-8"), flags=re.S).encode()
     try:
         for way in ("contents", "search"):
-            with visiting(browser, site) as visit:
-                assert visit.tab.goto(f"{site.url}{lost}", wait_until="networkidle").status == 404
-                if way == "contents":
-                    visit.tab.get_by_role("link", name="contents").click()
-                    expect(visit.tab.locator(".bd-sidebar-primary .toctree-l1")).not_to_have_count(0)
-                else:
-                    visit.tab.get_by_label("Search the book").fill("null space")
-                    visit.tab.keyboard.press("Enter")
-                    expect(visit.tab.locator(".search .context").first).to_be_visible()
+            assert visit.tab.goto(f"{site.url}{lost}", wait_until="networkidle").status == 404
+            if way == "contents":
+                visit.tab.get_by_role("link", name="contents").click()
+                expect(visit.tab.locator(".bd-sidebar-primary .toctree-l1")).not_to_have_count(0)
+            else:
+                visit.tab.get_by_label("Search the book").fill("null space")
+                visit.tab.keyboard.press("Enter")
+                expect(visit.tab.locator(".search .context").first).to_be_visible()
     finally:
         site.put.clear()
 
 
 # Browsers that ask for less, or for more
 
-@pytest.mark.parametrize(("width", "theme"), VIEWS)
 @pytest.mark.parametrize("page", ["chapters/intro", "chapters/receptive_field", "chapters/convolutions", "search"])
-def test_without_scripts_all_is_there(browser, site, page, width, theme):
-    with visiting(browser, site, width, theme, java_script_enabled=False) as visit:
+def test_without_scripts_all_is_there(browser, site, page):
+    with visiting(browser, site, java_script_enabled=False) as visit:
         visit.tab.goto(f"{site.url}{page}.html", wait_until="networkidle")
-        dead = visit.tab.locator(":is(button, input, select, textarea):visible")
-        assert dead.evaluate_all("all => all.map(e => e.outerHTML)") == []
-        links = visit.tab.locator(".bd-sidebar-primary a:visible").all()
-        assert len(links) > 20 and all(link.bounding_box()["x"] >= 0 for link in links[:3])
-        for fold in visit.tab.locator("details.dropdown").all()[:2]:
-            fold.locator("summary").click(position={"x": 12, "y": 12})
-            expect(fold.locator("section, div, p").first).to_be_visible()
-        faint = visit.tab.locator("article :is(p, pre, h2)").evaluate_all("""parts => parts.filter(part => {
-          const level = colour => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, c) => sum + Number(c), 0) / 765;
-          let ground = part;
-          while (ground && /^rgba/.test(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
-          const behind = ground ? level(getComputedStyle(ground).backgroundColor) : 1;
-          return Math.abs(level(getComputedStyle(part).color) - behind) < 0.5;
-        }).length""")
-        assert faint == 0
-        assert visit.tab.locator("html").evaluate("e => getComputedStyle(e).getPropertyValue('--pst-color-text-base')")
-        if page == "search":
-            expect(visit.tab.locator("noscript p", has_text="activate JavaScript")).to_have_count(1)
+        for width, theme in VIEWS:
+            visit.tab.set_viewport_size({"width": width, "height": 900})
+            visit.tab.emulate_media(color_scheme=theme)
+            assert_all_is_there(visit.tab, page)
         assert visit.wrong == []
+
+
+def assert_all_is_there(tab, page):
+    """No dead control, the contents in reach, folds that open, no faint text; without a script."""
+    dead = tab.locator(":is(button, input, select, textarea):visible")
+    assert dead.evaluate_all("all => all.map(e => e.outerHTML)") == []
+    links = tab.locator(".bd-sidebar-primary a:visible").all()
+    assert len(links) > 20 and all(link.bounding_box()["x"] >= 0 for link in links[:3])
+    for fold in tab.locator("details.dropdown").all()[:2]:
+        fold.locator("summary").click(position={"x": 12, "y": 12})
+        expect(fold.locator("section, div, p").first).to_be_visible()
+        fold.locator("summary").click(position={"x": 12, "y": 12})  # closed again, for the next view
+    faint = tab.locator("article :is(p, pre, h2)").evaluate_all("""parts => parts.filter(part => {
+      const level = colour => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, c) => sum + Number(c), 0) / 765;
+      let ground = part;
+      while (ground && /^rgba/.test(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
+      const behind = ground ? level(getComputedStyle(ground).backgroundColor) : 1;
+      return Math.abs(level(getComputedStyle(part).color) - behind) < 0.5;
+    }).length""")
+    assert faint == 0
+    assert tab.locator("html").evaluate("e => getComputedStyle(e).getPropertyValue('--pst-color-text-base')")
+    if page == "search":
+        expect(tab.locator("noscript p", has_text="activate JavaScript")).to_have_count(1)
 
 
 def test_colours_are_there_before_the_scripts(browser, site):

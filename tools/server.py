@@ -5,6 +5,8 @@ import http.server
 import threading
 from pathlib import Path
 
+pack = functools.lru_cache(100)(gzip.compress)  # the same files are asked for again and again
+
 
 class Handler(http.server.SimpleHTTPRequestHandler):
     """A static server as the public ones are: gzip, connections kept open, a lifetime, any origin, 404.html."""
@@ -27,7 +29,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         data, kind = self.body(path), self.guess_type(str(path))
         headers = {"Content-Type": kind, "Cache-Control": "max-age=600", "Access-Control-Allow-Origin": "*"}
         if any(word in kind for word in ("text", "javascript", "json", "svg")):
-            data, headers["Content-Encoding"] = gzip.compress(data, 6), "gzip"
+            data, headers["Content-Encoding"] = pack(data, 6), "gzip"
         self.send_response(status)
         for key, value in {**headers, "Content-Length": len(data)}.items():
             self.send_header(key, str(value))

@@ -28,7 +28,7 @@ from scipy import ndimage
 from torch import nn
 
 import course
-from course import assets
+from course.machinery import assets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def imgs(tmp_path, monkeypatch):
     """An empty folder of pictures in place of the book's."""
-    monkeypatch.setattr(course.pictures, "IMGS", tmp_path)
+    monkeypatch.setattr(course.machinery.pictures, "IMGS", tmp_path)
     return tmp_path
 
 
@@ -139,7 +139,7 @@ def test_missing_picture_says_where_it_looked_and_what_is_there(imgs):
 
 
 def test_missing_folder_is_said(imgs, monkeypatch):
-    monkeypatch.setattr(course.pictures, "IMGS", imgs / "nowhere")
+    monkeypatch.setattr(course.machinery.pictures, "IMGS", imgs / "nowhere")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         course.load_grey("photo.png", 8)
 
@@ -576,7 +576,7 @@ def test_band_draws_mean_and_range():
 
 def glued(monkeypatch, name, value):
     seen = []
-    monkeypatch.setattr(course.numbers, "display", lambda data, **how: seen.append((data, how)))
+    monkeypatch.setattr(course.machinery.numbers, "display", lambda data, **how: seen.append((data, how)))
     course.glue(name, value)
     return seen[0]
 
@@ -650,14 +650,14 @@ def test_a_figure_without_intensities_says_so():
     figure, ax = plt.subplots()
     ax.plot([1, 2])
     ax.imshow(np.eye(3)).set_visible(False)
-    assert Image.open(io.BytesIO(course.figures.png(figure))).info["pictures"] == ""
-    assert course.figures.png(plt.figure()) is None
+    assert Image.open(io.BytesIO(course.machinery.figures.png(figure))).info["pictures"] == ""
+    assert course.machinery.figures.png(plt.figure()) is None
     plt.close("all")
 
 
 def test_boxes_that_overlap_become_one():
     boxes = [(0, 0, 0.2, 0.2), (0.3, 0, 0.5, 0.2), (0.5, 0, 0.6, 0.2), (0.1, 0.1, 0.4, 0.4)]
-    assert course.figures.hulls(boxes) == "0 0 0.5 0.4, 0.5 0 0.6 0.2"
+    assert course.machinery.figures.hulls(boxes) == "0 0 0.5 0.4, 0.5 0 0.6 0.2"
 
 
 # Explorables
@@ -665,7 +665,7 @@ def test_boxes_that_overlap_become_one():
 def explored(monkeypatch, draw, **parameters):
     """The bundle that `explore` displays, its figure as soup, and the widget of the same cell."""
     seen = []
-    monkeypatch.setattr(course.explorables, "display", lambda data, raw: seen.append(data))
+    monkeypatch.setattr(course.machinery.explorables, "display", lambda data, raw: seen.append(data))
     course.explore(draw, caption="A caption.", alt="A grey square that gets darker.", **parameters)
     view = seen[0]["application/vnd.jupyter.widget-view+json"]
     figure = BeautifulSoup(seen[0]["text/html"], "html.parser").figure

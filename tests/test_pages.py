@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 import notebooks
-from course import figures
+from course.machinery import figures
 from install import WEB
 from notebooks import decode
 from page import night

@@ -1,4 +1,5 @@
 """The package chapters/course against outside truth: torch, SciPy, scikit-image, closed forms; and bad input."""
+import ast
 import base64
 import hashlib
 import io
@@ -28,9 +29,24 @@ from scipy import ndimage
 from torch import nn
 
 import course
+import reach
 from course.machinery import assets
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def code_lines(code: str) -> int:
+    """Lines of a module without docstrings and blank ones."""
+    texts = [node for node in ast.walk(ast.parse(code)) if reach.is_text(node)]
+    told = {line for node in texts for line in range(node.lineno, node.end_lineno + 1)}
+    return sum(bool(line.strip()) for i, line in enumerate(code.splitlines(), 1) if i not in told)
+
+
+def test_a_student_reads_the_helper_in_ten_minutes():
+    assert code_lines('"""Told\n\nhere."""\n\nx = 1\n\n\ndef f():\n    """Told."""\n    return "said"\n') == 3
+    modules = [path for path in reach.files(ROOT) if len(path.parts) == 1]  # the machinery lies apart
+    texts = [(ROOT / f"chapters/course/{path}.py").read_text(encoding="utf-8") for path in modules]
+    assert sum(map(code_lines, texts)) <= 300
 
 
 @pytest.fixture

@@ -359,14 +359,26 @@ def test_noise_is_seeded_scaled_and_clamped():
         course.add_noise(x, -1)
 
 
-def test_psnr_and_rmse_agree_with_scikit_image():
-    a, b = random(1, 1, 20, 20), random(1, 1, 20, 20, seed=1)
-    want = skimage.metrics.peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=1)
-    assert course.psnr(a, b) == pytest.approx(want)
-    assert course.rmse(a, b) ** 2 == pytest.approx(skimage.metrics.mean_squared_error(a.numpy(), b.numpy()))
-    assert course.psnr(a, a) == float("inf")
-    with pytest.raises(ValueError, match=r"rmse: got shapes \(1, 1, 20, 20\) and \(20, 20\)"):
-        course.rmse(a, b[0, 0])
+def test_psnr_and_rmse_are_scikit_images_one_value_an_image():
+    a, b = random(3, 1, 20, 24), random(3, 1, 20, 24, seed=1)
+    b[1] = a[1] + 0.1
+    pairs = [(p.numpy(), q.numpy()) for p, q in zip(a, b)]
+    square, decibels = skimage.metrics.mean_squared_error, skimage.metrics.peak_signal_noise_ratio
+    assert course.rmse(a, b).tolist() == pytest.approx([square(*pair) ** 0.5 for pair in pairs])
+    assert course.psnr(a, b).tolist() == pytest.approx([decibels(*pair, data_range=1) for pair in pairs])
+    assert course.rmse(a, b, together=True).item() == pytest.approx(square(a.numpy(), b.numpy()) ** 0.5)
+    assert course.psnr(a, b, together=True).item() == pytest.approx(decibels(a.numpy(), b.numpy(), data_range=1))
+
+
+def test_errors_have_the_shape_that_they_say():
+    a = random(5, 3, 2, 8, 8)
+    assert course.rmse(a, 0 * a).shape == (5, 3) and course.psnr(a[0], 0 * a[0]).shape == (3,)
+    for image in (a[0, 0], a[0, 0, 0], a[0, 0, 0, 0], a[a > 0.5]):
+        assert course.rmse(image, 0 * image).shape == course.psnr(image, 0 * image).shape == ()
+    assert course.psnr(a, a).isposinf().all() and not course.rmse(a.requires_grad_(), 0 * a).requires_grad
+    for metric in (course.rmse, course.psnr):
+        with pytest.raises(ValueError, match=r"rmse: got shapes \(3, 2, 8, 8\) and \(2, 8, 8\), wanted the same"):
+            metric(a[0], a[0, 0])
 
 
 def test_ssim_is_scikit_images():
@@ -376,8 +388,10 @@ def test_ssim_is_scikit_images():
         _, full = skimage.metrics.structural_similarity(p, q, data_range=1, gaussian_weights=True, sigma=1.5,
                                                         use_sample_covariance=False, full=True)
         want.append(full[5:-5, 5:-5].mean())  # windows inside the image
-    assert course.ssim(a, b).item() == pytest.approx(np.mean(want), abs=1e-5)
-    assert course.ssim(a, a).item() == pytest.approx(1)
+    assert course.ssim(a, b).tolist() == pytest.approx(want, abs=1e-5)
+    assert course.ssim(a, a).tolist() == pytest.approx([1, 1])
+    course.ssim(a.requires_grad_(), b)[0].backward()
+    assert a.grad[0].abs().max() > 0 and a.grad[1].abs().max() == 0
     for bad in (b[:1], b[..., :10]):
         with pytest.raises(ValueError, match="ssim: got shapes"):
             course.ssim(a if len(bad) == 1 else a[..., :10], bad)

@@ -106,7 +106,8 @@ def test_radon_is_scikit_images_up_to_its_convention(size, tolerance):
 
 def test_fbp_from_many_angles_is_the_image():
     x = course.ellipses(3, 64, seed=2)
-    errors = [course.rmse(K.fbp(K(x)), x) for K in (course.Radon(64, torch.arange(n) * 180 / n) for n in (15, 60, 240))]
+    errors = [course.rmse(K.fbp(K(x)), x).max() for K in (course.Radon(64, torch.arange(n) * 180 / n)
+                                                          for n in (15, 60, 240))]
     assert errors[0] > 1.5 * errors[1] and errors[1] >= errors[2] and errors[2] < 0.03
 
 

@@ -613,6 +613,8 @@ def glued(monkeypatch, name, value):
 
 @pytest.mark.parametrize(("value", "text"), [
     (3, "3"), (0.25, "0.25"), ("word", "'word'"), (torch.tensor(0.5), "0.5"), (np.float64(2), "2.0"),
+    (torch.tensor([0.25]), "0.25"), (torch.tensor([1.0, 2.0, 3.0]), "'2.000 ± 1.000'"),
+    ([1.0, 2.0, 3.0], "'2.000 ± 1.000'"),
 ])
 def test_glue_stores_what_mystnb_reads(monkeypatch, value, text):
     prefix = "application/papermill.record/"
@@ -624,6 +626,8 @@ def test_glue_stores_what_mystnb_reads(monkeypatch, value, text):
 def test_glue_refuses_what_is_no_number():
     with pytest.raises(ValueError, match="glue 'name': got nan"):
         course.glue("name", torch.tensor(float("nan")))
+    with pytest.raises(ValueError, match=r"values: got shape \(2, 2\)"):
+        course.glue("name", torch.ones(2, 2))
 
 
 def test_panels_stay_on_the_page():

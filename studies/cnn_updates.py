@@ -33,15 +33,16 @@ def run(*, method, noise, updates, seed):
     torch.manual_seed(seed)
     y, x, y_test, x_test = data(noise, seed)
     if method == "nothing":
-        return {"rmse": course.rmse(y_test, x_test), "weights": 0}
+        return {"rmse": course.rmse(y_test, x_test, together=True), "weights": 0}
     if method == "linear":
         w = torch.linalg.lstsq(windows(y, 7), x.double().flatten()[:, None]).solution
         x_hat = (windows(y_test, 7) @ w).view(x_test.shape).float()
-        return {"rmse": course.rmse(x_hat, x_test), "weights": len(w)}
+        return {"rmse": course.rmse(x_hat, x_test, together=True), "weights": len(w)}
     model, rows = course.CNN(depth=3, channels=16), {}
 
     def watch(step, model):
         if step in updates:
-            rows[step] = {"rmse": course.rmse(model(y_test), x_test), "weights": course.parameter_count(model)}
+            rows[step] = {"rmse": course.rmse(model(y_test), x_test, together=True),
+                          "weights": course.parameter_count(model)}
     course.fit(model, y, x, steps=max(updates), lr=3e-3, watch=watch)
     return [rows[step] for step in updates]

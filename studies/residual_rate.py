@@ -62,17 +62,17 @@ def run(*, form, rate, activation, updates, seed):
     y, x = course.crops(blurred, slices, count=CROPS[0], size=CROPS[1])
     y_test, x_test = course.crops(measure(others), others, count=TEST_CROPS[0], size=TEST_CROPS[1])
     if form == "nothing":
-        return {"rmse": course.rmse(y_test, x_test), "weights": 0}
+        return {"rmse": course.rmse(y_test, x_test, together=True), "weights": 0}
     if form == "linear":
         x_hat, weights = linear(blurred, slices, y_test, 2 * DEPTH + 1)
-        return {"rmse": course.rmse(x_hat, x_test), "weights": weights}
+        return {"rmse": course.rmse(x_hat, x_test, together=True), "weights": weights}
     model, worst, rows = Form(form, SLOPES[activation]), 0.0, {}
 
     def watch(step, model):
         nonlocal worst
         if step not in WATCHED:
             return
-        error = course.rmse(model(y_test), x_test)
+        error = course.rmse(model(y_test), x_test, together=True)
         error = error if math.isfinite(error) else math.inf
         worst = max(worst, error)
         alive = (model.layers[:-1](y_test) > 0).any(0).flatten(1).any(1).float().mean()

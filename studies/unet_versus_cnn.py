@@ -119,9 +119,9 @@ def errors(x_hat, x):
     steep = torch.hypot(*torch.gradient(x, dim=(2, 3)))
     values = torch.sort(steep.flatten()).values
     edges, flat = steep > values[int(0.85 * len(values))], steep <= values[len(values) // 2]
-    return {"rmse": course.rmse(x_hat, x), "rmse_edges": course.rmse(x_hat[edges], x[edges]),
-            "rmse_flat": course.rmse(x_hat[flat], x[flat]),
-            "rmse_blocks": course.rmse(F.avg_pool2d(x_hat, 8), F.avg_pool2d(x, 8))}
+    parts = {"rmse": (x_hat, x), "rmse_edges": (x_hat[edges], x[edges]), "rmse_flat": (x_hat[flat], x[flat]),
+             "rmse_blocks": (F.avg_pool2d(x_hat, 8), F.avg_pool2d(x, 8))}
+    return {name: course.rmse(*pair, together=True) for name, pair in parts.items()}
 
 
 def rival(method, y, x, y_test, x_test, field):
@@ -133,7 +133,7 @@ def rival(method, y, x, y_test, x_test, field):
 @torch.no_grad()
 def judge(network, y, x, y_test, x_test):
     """The row of a trained network."""
-    return errors(network(y_test), x_test) | {"rmse_train": course.rmse(network(y), x),
+    return errors(network(y_test), x_test) | {"rmse_train": course.rmse(network(y), x, together=True),
                                               "weights": course.parameter_count(network)}
 
 

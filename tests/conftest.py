@@ -225,7 +225,8 @@ def foreign():
     """A function that lays into a book what systems, editors and people leave where they work."""
     def lay(book):
         suffixes = ("py", "png", "js", "css", "html", "yml", "md", "bib", "ipynb", "woff2")
-        for folder in ("", "chapters", "chapters/course", "chapters/_static", "imgs", "tools"):
+        helper = "chapters/course", "chapters/course/machinery"
+        for folder in ("", "chapters", *helper, "chapters/_static", "imgs", "tools"):
             at = book / folder
             at.mkdir(exist_ok=True)
             for name in (".DS_Store", "Thumbs.db", "desktop.ini", "x.py~", "a.png~", *("._x." + s for s in suffixes)):

@@ -22,7 +22,7 @@ import notebooks
 import refresh
 import times
 from compare import MULTIPLE, OTHER_MACHINE, TAGS, difference, differences, drift_of, measured
-from course import verdict
+from course.machinery import verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 compare_text, compare_png, compare_html = map(partial(partial, difference), ("text/plain", "image/png", "text/html"))
@@ -277,8 +277,8 @@ def executed_book(tmp_path_factory):
     (root / "_toc.yml").write_text(
         "format: jb-book\nroot: chapters/intro\nparts:\n"
         "- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
-    (root / "chapters/course").mkdir()
-    shutil.copy(ROOT / "chapters/course/assets.py", root / "chapters/course")
+    (root / "chapters/course/machinery").mkdir(parents=True)
+    shutil.copy(ROOT / "chapters/course/machinery/assets.py", root / "chapters/course/machinery")
     (root / "chapters/course/__init__.py").write_text(COURSE)
     (root / "requirements.txt").write_text("torch==0\n")
     for name in ("a.png", "b.png"):
@@ -407,7 +407,7 @@ def test_a_chapter_keeps_what_it_says_of_itself_and_is_measured_when_its_code_ch
 
 
 def test_other_line_endings_and_byte_order_marks_make_nothing_stale(book):
-    for path in (book / "_toc.yml", book / "requirements.txt", *book.glob("chapters/course/*.py"),
+    for path in (book / "_toc.yml", book / "requirements.txt", *book.glob("chapters/course/**/*.py"),
                  *book.glob("chapters/*.ipynb")):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert call(book).stdout == "0 of 2 chapters to execute\n"

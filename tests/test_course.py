@@ -1,4 +1,5 @@
 """The package chapters/course against outside truth: torch, SciPy, scikit-image, closed forms; and bad input."""
+import ast
 import base64
 import hashlib
 import io
@@ -28,15 +29,30 @@ from scipy import ndimage
 from torch import nn
 
 import course
-from course import assets
+import reach
+from course.machinery import assets
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def code_lines(code: str) -> int:
+    """Lines of a module without docstrings and blank ones."""
+    texts = [node for node in ast.walk(ast.parse(code)) if reach.is_text(node)]
+    told = {line for node in texts for line in range(node.lineno, node.end_lineno + 1)}
+    return sum(bool(line.strip()) for i, line in enumerate(code.splitlines(), 1) if i not in told)
+
+
+def test_a_student_reads_the_helper_in_ten_minutes():
+    assert code_lines('"""Told\n\nhere."""\n\nx = 1\n\n\ndef f():\n    """Told."""\n    return "said"\n') == 3
+    modules = [path for path in reach.files(ROOT) if len(path.parts) == 1]  # the machinery lies apart
+    texts = [(ROOT / f"chapters/course/{path}.py").read_text(encoding="utf-8") for path in modules]
+    assert sum(map(code_lines, texts)) <= 300
 
 
 @pytest.fixture
 def imgs(tmp_path, monkeypatch):
     """An empty folder of pictures in place of the book's."""
-    monkeypatch.setattr(course.pictures, "IMGS", tmp_path)
+    monkeypatch.setattr(course.machinery.pictures, "IMGS", tmp_path)
     return tmp_path
 
 
@@ -139,7 +155,7 @@ def test_missing_picture_says_where_it_looked_and_what_is_there(imgs):
 
 
 def test_missing_folder_is_said(imgs, monkeypatch):
-    monkeypatch.setattr(course.pictures, "IMGS", imgs / "nowhere")
+    monkeypatch.setattr(course.machinery.pictures, "IMGS", imgs / "nowhere")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         course.load_grey("photo.png", 8)
 
@@ -343,14 +359,26 @@ def test_noise_is_seeded_scaled_and_clamped():
         course.add_noise(x, -1)
 
 
-def test_psnr_and_rmse_agree_with_scikit_image():
-    a, b = random(1, 1, 20, 20), random(1, 1, 20, 20, seed=1)
-    want = skimage.metrics.peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=1)
-    assert course.psnr(a, b) == pytest.approx(want)
-    assert course.rmse(a, b) ** 2 == pytest.approx(skimage.metrics.mean_squared_error(a.numpy(), b.numpy()))
-    assert course.psnr(a, a) == float("inf")
-    with pytest.raises(ValueError, match=r"rmse: got shapes \(1, 1, 20, 20\) and \(20, 20\)"):
-        course.rmse(a, b[0, 0])
+def test_psnr_and_rmse_are_scikit_images_one_value_an_image():
+    a, b = random(3, 1, 20, 24), random(3, 1, 20, 24, seed=1)
+    b[1] = a[1] + 0.1
+    pairs = [(p.numpy(), q.numpy()) for p, q in zip(a, b)]
+    square, decibels = skimage.metrics.mean_squared_error, skimage.metrics.peak_signal_noise_ratio
+    assert course.rmse(a, b).tolist() == pytest.approx([square(*pair) ** 0.5 for pair in pairs])
+    assert course.psnr(a, b).tolist() == pytest.approx([decibels(*pair, data_range=1) for pair in pairs])
+    assert course.rmse(a, b, together=True).item() == pytest.approx(square(a.numpy(), b.numpy()) ** 0.5)
+    assert course.psnr(a, b, together=True).item() == pytest.approx(decibels(a.numpy(), b.numpy(), data_range=1))
+
+
+def test_errors_have_the_shape_that_they_say():
+    a = random(5, 3, 2, 8, 8)
+    assert course.rmse(a, 0 * a).shape == (5, 3) and course.psnr(a[0], 0 * a[0]).shape == (3,)
+    for image in (a[0, 0], a[0, 0, 0], a[0, 0, 0, 0], a[a > 0.5]):
+        assert course.rmse(image, 0 * image).shape == course.psnr(image, 0 * image).shape == ()
+    assert course.psnr(a, a).isposinf().all() and not course.rmse(a.requires_grad_(), 0 * a).requires_grad
+    for metric in (course.rmse, course.psnr):
+        with pytest.raises(ValueError, match=r"rmse: got shapes \(3, 2, 8, 8\) and \(2, 8, 8\), wanted the same"):
+            metric(a[0], a[0, 0])
 
 
 def test_ssim_is_scikit_images():
@@ -360,8 +388,10 @@ def test_ssim_is_scikit_images():
         _, full = skimage.metrics.structural_similarity(p, q, data_range=1, gaussian_weights=True, sigma=1.5,
                                                         use_sample_covariance=False, full=True)
         want.append(full[5:-5, 5:-5].mean())  # windows inside the image
-    assert course.ssim(a, b).item() == pytest.approx(np.mean(want), abs=1e-5)
-    assert course.ssim(a, a).item() == pytest.approx(1)
+    assert course.ssim(a, b).tolist() == pytest.approx(want, abs=1e-5)
+    assert course.ssim(a, a).tolist() == pytest.approx([1, 1])
+    course.ssim(a.requires_grad_(), b)[0].backward()
+    assert a.grad[0].abs().max() > 0 and a.grad[1].abs().max() == 0
     for bad in (b[:1], b[..., :10]):
         with pytest.raises(ValueError, match="ssim: got shapes"):
             course.ssim(a if len(bad) == 1 else a[..., :10], bad)
@@ -576,13 +606,15 @@ def test_band_draws_mean_and_range():
 
 def glued(monkeypatch, name, value):
     seen = []
-    monkeypatch.setattr(course.numbers, "display", lambda data, **how: seen.append((data, how)))
+    monkeypatch.setattr(course.machinery.numbers, "display", lambda data, **how: seen.append((data, how)))
     course.glue(name, value)
     return seen[0]
 
 
 @pytest.mark.parametrize(("value", "text"), [
     (3, "3"), (0.25, "0.25"), ("word", "'word'"), (torch.tensor(0.5), "0.5"), (np.float64(2), "2.0"),
+    (torch.tensor([0.25]), "0.25"), (torch.tensor([1.0, 2.0, 3.0]), "'2.000 ± 1.000'"),
+    ([1.0, 2.0, 3.0], "'2.000 ± 1.000'"),
 ])
 def test_glue_stores_what_mystnb_reads(monkeypatch, value, text):
     prefix = "application/papermill.record/"
@@ -594,6 +626,8 @@ def test_glue_stores_what_mystnb_reads(monkeypatch, value, text):
 def test_glue_refuses_what_is_no_number():
     with pytest.raises(ValueError, match="glue 'name': got nan"):
         course.glue("name", torch.tensor(float("nan")))
+    with pytest.raises(ValueError, match=r"values: got shape \(2, 2\)"):
+        course.glue("name", torch.ones(2, 2))
 
 
 def test_panels_stay_on_the_page():
@@ -650,14 +684,14 @@ def test_a_figure_without_intensities_says_so():
     figure, ax = plt.subplots()
     ax.plot([1, 2])
     ax.imshow(np.eye(3)).set_visible(False)
-    assert Image.open(io.BytesIO(course.figures.png(figure))).info["pictures"] == ""
-    assert course.figures.png(plt.figure()) is None
+    assert Image.open(io.BytesIO(course.machinery.figures.png(figure))).info["pictures"] == ""
+    assert course.machinery.figures.png(plt.figure()) is None
     plt.close("all")
 
 
 def test_boxes_that_overlap_become_one():
     boxes = [(0, 0, 0.2, 0.2), (0.3, 0, 0.5, 0.2), (0.5, 0, 0.6, 0.2), (0.1, 0.1, 0.4, 0.4)]
-    assert course.figures.hulls(boxes) == "0 0 0.5 0.4, 0.5 0 0.6 0.2"
+    assert course.machinery.figures.hulls(boxes) == "0 0 0.5 0.4, 0.5 0 0.6 0.2"
 
 
 # Explorables
@@ -665,7 +699,7 @@ def test_boxes_that_overlap_become_one():
 def explored(monkeypatch, draw, **parameters):
     """The bundle that `explore` displays, its figure as soup, and the widget of the same cell."""
     seen = []
-    monkeypatch.setattr(course.explorables, "display", lambda data, raw: seen.append(data))
+    monkeypatch.setattr(course.machinery.explorables, "display", lambda data, raw: seen.append(data))
     course.explore(draw, caption="A caption.", alt="A grey square that gets darker.", **parameters)
     view = seen[0]["application/vnd.jupyter.widget-view+json"]
     figure = BeautifulSoup(seen[0]["text/html"], "html.parser").figure

@@ -106,22 +106,23 @@ def test_radon_is_scikit_images_up_to_its_convention(size, tolerance):
 
 def test_fbp_from_many_angles_is_the_image():
     x = course.ellipses(3, 64, seed=2)
-    errors = [course.rmse(K.fbp(K(x)), x) for K in (course.Radon(64, torch.arange(n) * 180 / n) for n in (15, 60, 240))]
+    errors = [course.rmse(K.fbp(K(x)), x).max() for K in (course.Radon(64, torch.arange(n) * 180 / n)
+                                                          for n in (15, 60, 240))]
     assert errors[0] > 1.5 * errors[1] and errors[1] >= errors[2] and errors[2] < 0.03
 
 
 def test_radon_is_a_sparse_product_with_at_most_three_bins_a_pixel_and_view():
     K = course.Radon(64, ANGLES)
-    A, At = K.sparse(torch.float32)
+    A, At = K.lines.pair(torch.float32)
     assert len(A.values()) == len(At.values()) <= 3 * len(ANGLES) * 64**2
-    assert K.sparse(torch.float32)[0] is A, "the matrix is made again at each call"
+    assert K.lines.pair(torch.float32)[0] is A, "the matrix is made again at each call"
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (dict(size=0, angles=ANGLES), "Radon: got size 0"),
     (dict(size=8, angles=ANGLES, detectors=0), "Radon: got size 8, detectors 0"),
-    (dict(size=8, angles=torch.tensor([])), r"angles: got \[\], wanted degrees"),
-    (dict(size=8, angles=torch.tensor([0.0, 180.0])), r"angles: got \[0.0, 180.0\], wanted degrees in \[0, 180\)"),
+    (dict(size=8, angles=torch.tensor([])), r"angles: got \[\], wanted increasing degrees"),
+    (dict(size=8, angles=torch.tensor([0.0, 180.0])), r"angles: got \[0.0, 180.0\], .* degrees in \[0, 180\)"),
     (dict(size=8, angles=torch.tensor([-1.0, 3.0])), "angles: got"),
     (dict(size=8, angles=torch.tensor([float("nan")])), r"angles: got \[nan\]"),
     (dict(size=8, angles=torch.tensor([9.0, 3.0])), r"angles: got \[9.0, 3.0\], wanted increasing"),

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 import notebooks
-from course import figures
+from course.machinery import figures
 from notebooks import decode
 from page import night
 from test_markup import WITHOUT_NAME, let_scripts_add

@@ -152,7 +152,7 @@ def imported(code):
 
 
 def test_nothing_is_imported_that_colab_and_kaggle_lack():
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "chapters/course").glob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "chapters/course").rglob("*.py")]
     for path in notebooks.chapters():
         texts += [cell.source for cell in notebooks.code_cells(notebooks.read(path))]
     there = {"numpy", "scipy", "matplotlib", "matplotlib_inline", "torch", "PIL", "IPython", "ipywidgets", "course"}

@@ -45,10 +45,10 @@ def book(tmp_path):
     root = tmp_path / "my book"
     for folder in ("studies/engine", "tools"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "chapters/course").mkdir(parents=True)
+    (root / "chapters/course/machinery").mkdir(parents=True)
     for name, text in COURSE.items():
         (root / f"chapters/course/{name}.py").write_text(text)
-    shutil.copy(ROOT / "chapters/course/studies.py", root / "chapters/course")
+    shutil.copy(ROOT / "chapters/course/machinery/studies.py", root / "chapters/course/machinery")
     return root
 
 
@@ -168,6 +168,24 @@ def test_star_imports_are_followed(book):
     path = book / "chapters/course/networks.py"
     path.write_text(path.read_text().replace("FACTOR = 2", "FACTOR = 3"))
     assert reach.of_study("uses", book) != before
+
+
+def test_moving_a_function_makes_nothing_stale(book):
+    write(book, "uses", "def run(*, size, seed):\n    return course.net(1)\n")
+    before, inside = reach.of_study("uses", book), book / "chapters/course/machinery"
+    (inside / "__init__.py").touch()
+    (inside / "nets.py").write_text("from ..networks import FACTOR, net\n")
+    (book / "chapters/course/__init__.py").write_text("from .data import draw\nfrom .machinery.nets import net\n")
+    assert reach.of_study("uses", book) == before
+    shutil.move(book / "chapters/course/networks.py", inside / "nets.py")
+    assert reach.of_study("uses", book) == before
+    (inside / "nets.py").write_text(COURSE["networks"].replace("FACTOR = 2", "FACTOR = 3"))
+    assert reach.of_study("uses", book) != before
+    for use in ("course.machinery.nets.net(1)", "course.machinery"):
+        write(book, "uses", f"def run(*, size, seed):\n    return {use}\n")
+        before = reach.of_study("uses", book)
+        (inside / "nets.py").write_text(COURSE["networks"].replace("FACTOR = 2", f"FACTOR = {len(use)}"))
+        assert reach.of_study("uses", book) != before
 
 
 # The file

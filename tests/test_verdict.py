@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 import ledger
-from course import verdict
+from course.machinery import verdict
 
 SEEDS = 10
 
@@ -137,7 +137,7 @@ def test_firm_is_the_verdict_of_wider_intervals():
 
 def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
     kept = []
-    for where in ("IPython.display.display", "course.numbers.display"):
+    for where in ("IPython.display.display", "course.machinery.numbers.display"):
         monkeypatch.setattr(where, lambda data, raw, metadata: kept.append((data, metadata)))
     torch.manual_seed(0)
     cnn = 0.4 + 0.01 * torch.rand(5)

@@ -18,7 +18,7 @@ SMALLEST = 60                     # pixels; what is narrower is a colour bar
 
 
 def panels(figure: str, chapters: list) -> list[Image.Image]:
-    """The panels of a figure that one of these notebooks stores: `course.figures.png` left a note of them."""
+    """The panels of a figure that one of these notebooks stores: `course.machinery.figures.png` left a note of them."""
     for cell in (cell for notebook in chapters for cell in notebooks.code_cells(notebook)):
         if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == figure:
             for picture in map(notebooks.decode, notebooks.of_kind(cell.outputs, "image/png")):

@@ -24,7 +24,7 @@ COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]  # 
 DASHES = ["-", "--", ":", "-."]
 PANELS, LINES = 4, 8  # at most, of one figure
 UNITS = {"seconds", "device", "threads", "torch", "code", "digest"}
-columns_of = runpy.run_path(str(ROOT / "chapters/course/studies.py"))["rows"]  # the package itself imports torch
+columns_of = runpy.run_path(str(ROOT / "chapters/course/machinery/studies.py"))["rows"]  # `course` imports torch
 
 
 def told(path: Path) -> tuple[str, list[str], dict]:

@@ -15,7 +15,7 @@ ALT_LENGTH = 20  # characters of alternative text, at least
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|tmp|Users|work|opt|mnt|var|private)/[\w.-]+"
                           r"|\b[A-Z]:\\+Users|site-packages")
 UNFILLED = re.compile(r"\{(?:glue|ref|numref|eq|doc|cite|prf)(?::\w+)?\}|\?\?|\(\?\)")
-assets = runpy.run_path(str(ROOT / "chapters/course/assets.py"))  # the package itself imports torch
+assets = runpy.run_path(str(ROOT / "chapters/course/machinery/assets.py"))  # the package itself imports torch
 pictures, originals = assets["pictures"], assets["originals"]
 TEMPLATE = re.compile(r"binder-examples|github\.com/executablebooks/jupyter-book")
 

@@ -1,4 +1,4 @@
-"""Sphinx extension: the ledger of claims, made from the records that `course.verdict.claim` leaves in the chapters.
+"""Sphinx extension: the ledger of claims, made from the records that `course.claim` leaves in the chapters.
 
     python tools/ledger.py         writes _build/ledger/claims.csv and claims.json, prints the page's table
 
@@ -20,7 +20,7 @@ import numpy as np
 import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-rule = runpy.run_path(str(ROOT / "chapters/course/verdict.py"))  # the package itself imports torch
+rule = runpy.run_path(str(ROOT / "chapters/course/machinery/verdict.py"))  # the package itself imports torch
 VERDICTS = rule["VERDICTS"]
 NO_KEYS = "lecture", "folklore"  # sources that are no keys of references.bib
 COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "firm", "scale", "condition", "relation", "effect",

@@ -77,6 +77,13 @@ class Module:
 parsed = functools.cache(Module)
 
 
+def files(root: Path) -> list[Path]:
+    """The modules of `course` from its folder, without suffix; systems and editors lay other files there."""
+    folder = root / FOLDERS["course"]
+    found = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.py"))
+    return sorted(path for path in found if all(part.isidentifier() for part in path.parts))
+
+
 class Reach:
     """Collects in `parts` the syntax of what can be reached from the names given to `follow`."""
 
@@ -85,9 +92,11 @@ class Reach:
 
     def path(self, name: str) -> Path | None:
         """The file of a module that is followed; None for other packages, and for the engine."""
-        package, _, rest = name.partition(".")
-        path = self.root / FOLDERS.get(package, "none") / f"{rest or '__init__'}.py"
-        return path if path.is_file() else None
+        package, *rest = name.split(".")
+        if name.startswith("studies.engine"):
+            return None
+        path = self.root.joinpath(FOLDERS.get(package, "none"), *rest)
+        return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 
     def module(self, name: str) -> Module | None:
         if name not in self.modules and (path := self.path(name)):
@@ -95,9 +104,8 @@ class Reach:
             for node in module.loose:  # executed by the import
                 self.parts.add(written(node))
                 self.visit(node, module)
-            for path in (self.root / FOLDERS["course"]).glob("*.py") if name == "course" else ():
-                if path.stem.isidentifier() and path.stem != "__init__":  # systems and editors lay other files there
-                    self.module(f"course.{path.stem}")  # the package imports them
+            for path in files(self.root) if name == "course" else ():  # the package imports them
+                self.module(".".join(["course", *path.parts]).removesuffix(".__init__"))
             if name.startswith("course."):
                 self.module("course")
         return self.modules.get(name)
@@ -123,9 +131,8 @@ class Reach:
         self.seen.add((name, "*"))
         for member in list(self.module(name).bound):
             self.follow(name, member)
-        if name == "course":
-            for within in [m for m in self.modules if m.startswith("course.")]:
-                self.whole(within)
+        for within in [m for m in self.modules if m.startswith(f"{name}.")]:
+            self.whole(within)
 
     def use(self, node, name: str, module: Module, rest: list[str] = ()) -> None:
         """A statement that binds `name`: its syntax, and all that it names; for an import, what it brings."""
@@ -137,7 +144,8 @@ class Reach:
                 continue
             source = alias.name if alias.asname else name
             if isinstance(node, ast.ImportFrom):
-                source = ".".join(filter(None, [module.package if node.level else "", node.module]))
+                above = module.package.rsplit(".", node.level - 1)[0] if node.level else ""
+                source = ".".join(filter(None, [above, node.module]))
             if source.partition(".")[0] not in FOLDERS:
                 self.parts.add(repr((source, tree(alias))))
             elif isinstance(node, ast.ImportFrom) and alias.name != "*":

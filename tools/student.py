@@ -24,6 +24,7 @@ from sphinx import addnodes
 from sphinx.errors import ExtensionError
 
 import notebooks
+import reach
 import refresh
 
 # Within a line, in the order in which they are looked for: what is escaped, roles, code, formulas, links, footnotes
@@ -390,7 +391,7 @@ class Edition:
 
     def helper(self):
         """The cell that unpacks the helper, the pictures that the chapter names, and the rows that it reads."""
-        course = sorted(p for p in (self.root / "chapters/course").glob("*.py") if p.stem.isidentifier())
+        course = [self.root / reach.FOLDERS["course"] / f"{path}.py" for path in reach.files(self.root)]
         read = refresh.pictures_read(self.source, self.root) + refresh.rows_read(self.source, self.root)
         with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
             for path in course + read:

@@ -1,15 +1,15 @@
 """What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, explorables."""
-from .assets import ORIGINALS
-from .explorables import explore
-from .figures import band, draw_image, panels, set_style, show
+from .machinery.assets import ORIGINALS
+from .machinery.explorables import explore
+from .machinery.figures import band, draw_image, panels, set_style, show
+from .machinery.numbers import glue, mean_sd, seeds, spread, table
+from .machinery.pictures import course_asset_path, load_grey
+from .machinery.verdict import claim
 from .metrics import psnr, rmse, ssim
 from .networks import CNN, UNet, parameter_count
-from .numbers import glue, mean_sd, seeds, spread, table
 from .operators import BINOMIAL, MRI, Blur, Operator, Radon, Sums, add_noise, blur, gaussian
 from .phantoms import TEST_PATIENTS, TRAIN_PATIENTS, ellipses, phantoms
-from .pictures import course_asset_path, load_grey
 from .training import crops, fit
-from .verdict import claim
 
 __all__ = [
     "BINOMIAL", "Blur", "CNN", "MRI", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS", "TRAIN_PATIENTS",

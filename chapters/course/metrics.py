@@ -1,37 +1,48 @@
 """How far two images are apart."""
-import math
-
 import torch
 import torch.nn.functional as F
 
 from .operators import gaussian
 
 
-def rmse(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Root of the mean squared difference of two tensors of the same shape, in grey levels of [0, 1].
+@torch.no_grad()
+def rmse(a: torch.Tensor, b: torch.Tensor, *, together: bool = False) -> torch.Tensor:
+    """Root of the mean squared difference of two images, one value an image, in grey levels of [0, 1].
+
+    Parameters
+    ----------
+    a, b : Tensor (..., C, H, W)    images; with fewer than four axes all entries are one image
+    together : bool              one value for all images, the root of the mean over the pixels of all
+
+    Returns
+    -------
+    Tensor (...)                 (B,) for a batch (B, C, H, W), () for one image (H, W) or if together
 
     Raises
     ------
     ValueError                   if the shapes differ (a silent broadcast would hide it)
+
+    Notes: the value has no gradient; a network trains by `torch.nn.functional.mse_loss`.
+    Source: own.
     """
     if a.shape != b.shape:
         raise ValueError(f"rmse: got shapes {tuple(a.shape)} and {tuple(b.shape)}, wanted the same")
-    return (a - b).square().mean().sqrt().item()
+    squares = (a - b).square()
+    return (squares.mean() if together or a.ndim < 4 else squares.mean((-3, -2, -1))).sqrt()
 
 
-def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio −20 log10(rmse) in dB for a white of 1; infinite for equal tensors.
+def psnr(a: torch.Tensor, b: torch.Tensor, *, together: bool = False) -> torch.Tensor:
+    """Peak signal-to-noise ratio in dB for a white of 1, one value an image; infinite for equal images.
 
-    Raises
-    ------
-    ValueError                   if the shapes differ
+    −20 log10(rmse)
+
+    Shapes, `together` and errors are those of `rmse`. The mean over images is another number than all together.
     """
-    error = rmse(a, b)
-    return -20 * math.log10(error) if error else math.inf
+    return -20 * rmse(a, b, together=together).log10()
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mean structural similarity of two batches of grey images for a white of 1; 1 for equal images. Differentiable.
+    """Structural similarity of grey images for a white of 1, one value an image; 1 for equal images. Differentiable.
 
     (2 μ_a μ_b + C1)(2 σ_ab + C2) / ((μ_a² + μ_b² + C1)(σ_a² + σ_b² + C2)), means in a Gaussian window of sd 1.5 pixels
 
@@ -41,7 +52,7 @@ def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    Tensor ()                    the mean over all windows that lie inside the images
+    Tensor (B,)                  the mean over all windows that lie inside an image
 
     Raises
     ------
@@ -59,4 +70,4 @@ def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     var_a, var_b, cov = aa - mean_a**2, bb - mean_b**2, ab - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2
     return ((2 * mean_a * mean_b + c1) * (2 * cov + c2)
-            / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean()
+            / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean((1, 2, 3))

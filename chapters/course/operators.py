@@ -1,10 +1,11 @@
 """Forward operators behind one interface, K(x), K.adjoint(y), K.pinv(y), and the noise of measurements."""
 import math
-import warnings
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
+
+from .machinery.sparse import Sparse
 
 BINOMIAL = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
 
@@ -187,13 +188,12 @@ class Radon(Operator):
         detectors = size if detectors is None else detectors
         if size < 1 or detectors < 1:
             raise ValueError(f"Radon: got size {size}, detectors {detectors}, wanted positive numbers")
-        if angles.ndim != 1 or len(angles) == 0 or not ((angles >= 0) & (angles < 180)).all():
-            raise ValueError(f"angles: got {angles.tolist()}, wanted degrees in [0, 180)")
-        if not (angles.diff() > 0).all():
-            raise ValueError(f"angles: got {angles.tolist()}, wanted increasing degrees")
+        inside = angles.ndim == 1 and len(angles) and angles[0] >= 0 and angles[-1] < 180
+        if not (inside and (angles.diff() > 0).all()):
+            raise ValueError(f"angles: got {angles.tolist()}, wanted increasing degrees in [0, 180)")
         self.size, self.angles, self.detectors = size, angles, detectors
         self.image_shape, self.data_shape = (1, size, size), (1, len(angles), detectors)
-        self.entries, self.cast = self.geometry(parts=3), {}
+        self.lines = Sparse(self.geometry(parts=3))
 
     def geometry(self, parts: int) -> torch.Tensor:
         """The matrix (A·D, N·N) as a sparse tensor in double precision."""
@@ -214,21 +214,11 @@ class Radon(Operator):
         shape = len(self.angles) * D, N * N
         return torch.sparse_coo_tensor(index, torch.cat(weights), shape, check_invariants=True).coalesce()
 
-    def sparse(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """The matrix and its transpose, compressed by rows, in this precision."""
-        if dtype not in self.cast:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # known, and tested here
-                self.cast[dtype] = tuple(A.to(dtype).to_sparse_csr() for A in (self.entries, self.entries.T))
-        return self.cast[dtype]
-
     def project(self, x):
-        A, At = self.sparse(x.dtype)
-        return SparseProduct.apply(A, At, x.reshape(len(x), -1)).view(len(x), *self.data_shape)
+        return self.lines(x.flatten(1)).view(len(x), *self.data_shape)
 
     def backproject(self, y):
-        A, At = self.sparse(y.dtype)
-        return SparseProduct.apply(At, A, y.reshape(len(y), -1)).view(len(y), *self.image_shape)
+        return self.lines.adjoint(y.flatten(1)).view(len(y), *self.image_shape)
 
     def fbp(self, y: torch.Tensor) -> torch.Tensor:
         """Filtered back-projection with the ramp filter for equispaced angles: (B, 1, A, D) to (B, 1, N, N)."""
@@ -238,20 +228,6 @@ class Radon(Operator):
         lag = torch.arange(self.detectors)
         filtered = checked("y", y, self.data_shape) @ ramp[lag[:, None] - lag + self.detectors - 1].to(y)  # (D, D)
         return self.backproject(filtered) * math.pi / len(self.angles)
-
-
-class SparseProduct(torch.autograd.Function):
-    """x (B, n) -> x Aᵀ (B, m) for a sparse A (m, n) whose transpose is at hand for the gradient."""
-
-    @staticmethod
-    def forward(ctx, A, At, x):
-        ctx.matrices = A, At
-        return (A @ x.T).T
-
-    @staticmethod
-    def backward(ctx, g):
-        A, At = ctx.matrices
-        return None, None, SparseProduct.apply(At, A, g)
 
 
 class MRI(Operator):

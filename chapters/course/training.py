@@ -2,7 +2,7 @@
 import torch
 import torch.nn.functional as F
 
-from .progress import progress
+from .machinery.progress import progress
 
 
 def crops(y: torch.Tensor, x: torch.Tensor, *, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:

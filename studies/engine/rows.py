@@ -16,7 +16,7 @@ from . import ROOT
 
 RESULTS = ROOT / "studies/results"
 FIXED = "seconds", "device", "threads", "torch", "code", "digest"  # the last columns of every file
-value = runpy.run_path(str(ROOT / "chapters/course/studies.py"))["value"]  # the package itself imports torch
+value = runpy.run_path(str(ROOT / "chapters/course/machinery/studies.py"))["value"]  # the package itself imports torch
 
 
 class StudyError(Exception):

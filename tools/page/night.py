@@ -1,7 +1,7 @@
 """Figures in the colours of the dark theme, their intensities as they are.
 
-`course.figures.png` has left in each stored figure where its intensities lie. Around them light and dark change places.
-The picture of the other theme is not shown, and as it comes only when near, it costs the reader no byte.
+`png` of the helper's `figures` has left in each stored figure where its intensities lie. Around them light and dark
+change places. The picture of the other theme is not shown, and as it comes only when near, it costs the reader no byte.
 """
 import io
 import re

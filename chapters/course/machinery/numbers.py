@@ -103,15 +103,18 @@ def glue(name: str, value) -> None:
 
     Parameters
     ----------
-    value : int, float, str or a tensor of one element
+    value : int, float, str, a tensor of one element, or values over seeds, which are kept as mean ± sd
 
     Raises
     ------
-    ValueError                   if a number is not finite
+    ValueError                   if a number is not finite, or the values are no row
 
     Notes: the record that MyST-NB's own `glue` stores, without importing Sphinx into the kernel.
     """
-    value = value.item() if hasattr(value, "item") else value
+    if hasattr(value, "item") and math.prod(value.shape) == 1:
+        value = value.item()
+    if not isinstance(value, int | float | str):
+        value = mean_sd(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"glue {name!r}: got {value}, wanted a finite number")
     prefix = "application/papermill.record/"

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .assets import originals
 
-IMGS = Path(__file__).resolve().parents[2] / "imgs"
+IMGS = Path(__file__).resolve().parents[3] / "imgs"
 EIGHT_BIT = {"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "1"}  # Pillow modes with a known white
 FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"]  # those whose depth bits_per_channel knows
 MAX_PIXELS = 50_000_000

@@ -1,0 +1,1 @@
+"""What a chapter needs and a student need not read: files, figures, numbers, verdicts, how a patient is drawn."""

@@ -2,8 +2,8 @@
 
     python tools/compare.py [CHAPTER ...]      prints the share of printed decimals that may not move beyond FLOOR
 
-A refresh runs each chapter a second time, as another machine would, and stores with each cell how far its decimals and
-pictures moved: "3:1.2" says that decimal 3 of a text, counted from 0, moved by 1.2 times what it may move anyway.
+A refresh runs each chapter again, as other machines would, and stores with each cell how far its decimals and pictures
+moved at most: "3:1.2" says that decimal 3 of a text, counted from 0, moved by 1.2 times what it may move anyway.
 """
 import json
 import re
@@ -19,9 +19,12 @@ from PIL import Image, ImageFilter
 import notebooks
 from notebooks import GLUED, by_kind, decode, frames
 
-OTHER_MACHINE = {  # the instructions of an old processor, and two threads that wait without spinning
-    "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+OTHER_MACHINES = (  # one run alone moves a number little by chance
+    # the instructions of an old processor, and two threads that wait without spinning
+    {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2",
+     "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
+    {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+)
 FLOOR = 2e-3   # a float may differ by this share of itself,
 MULTIPLE = 10  # and by this many times as far as it moved there: at 5, two were red on a third machine
 PICTURES = 2   # the same of a picture: its means over many pixels scatter less
@@ -166,6 +169,14 @@ def parsed(drift: str) -> dict[int, float]:
     return {int(i): float(times) for i, times in (word.split(":") for word in drift.replace("~", "").split())}
 
 
+def largest(*drifts: str) -> str:
+    """The drift that covers all of these."""
+    far = {}
+    for i, times in (one for drift in drifts for one in parsed(drift).items()):
+        far[i] = max(times, far.get(i, 0.0))
+    return " ".join([*(["~"] if "~" in "".join(drifts) else []), *(f"{i}:{far[i]:.2g}" for i in sorted(far))])
+
+
 def can_move(outputs: list) -> bool:
     """Whether outputs hold what may move a little: a decimal, a picture, a claim's numbers."""
     return any(moves(kind, text, text, EXACT) for kind, texts in by_kind(outputs).items() for text in texts)
@@ -254,18 +265,19 @@ def room(cell) -> dict[str, list[list[float]]]:
             for kind, texts in stored.items() if kind != "image/png"}
 
 
-def measured(stored, now) -> tuple[dict[str, list[str]], list[str]]:
-    """The drift between two lists of outputs, and what differs in a way that no drift explains."""
-    stored, now, drift, unlike = by_kind(stored), by_kind(now), {}, []
-    for key in stored.keys() & now.keys():
-        drift[key] = [""] * len(stored[key])
-        for i, (a, b) in enumerate(zip(stored[key], now[key])):
-            try:
-                drift[key][i] = drift_of(key, a, b)
-            except Unlike as e:
-                unlike.append(f"{key}: {e}")
-    unlike += [f"{key}: on one machine only" for key in sorted(stored.keys() ^ now.keys())]
-    return {key: far for key, far in sorted(drift.items()) if any(far)}, unlike
+def measured(stored, *runs) -> tuple[dict[str, list[str]], list[str]]:
+    """The largest drift between a list of outputs and others, and what differs in a way that no drift explains."""
+    stored, unlike, found = by_kind(stored), [], {}
+    for now in map(by_kind, runs):
+        for key in stored.keys() & now.keys():
+            for i, (a, b) in enumerate(zip(stored[key], now[key])):
+                try:
+                    found.setdefault(key, [[] for _ in stored[key]])[i].append(drift_of(key, a, b))
+                except Unlike as e:
+                    unlike.append(f"{key}: {e}")
+        unlike += [f"{key}: on one machine only" for key in sorted(stored.keys() ^ now.keys())]
+    drift = {key: [largest(*each) for each in found[key]] for key in sorted(found)}
+    return {key: far for key, far in drift.items() if any(far)}, list(dict.fromkeys(unlike))
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     python tools/refresh.py [--force] [--jobs N] [CHAPTER ...]
 
-Each is run twice, the second time as another machine would, which shows how far its outputs move: see compare.py.
-One that printed no decimals and drew no picture is not run again: nothing of it can move.
+Each is run again as other machines would, which shows how far its outputs move: see compare.py. One that printed no
+decimals and drew no picture is not: nothing of it can move.
 A chapter is stale when the fingerprint in its metadata differs from one computed over the syntax of its code cells and
 of what they use of chapters/course, its outputs, the rows and pictures that it reads, and requirements.txt. So outputs
 that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run, leaves
@@ -162,11 +162,11 @@ def execute(path: Path, root: Path = ROOT, machine: dict | None = None):
     return notebook, time.perf_counter() - start, over_seeds
 
 
-def keep_drift(notebook, other) -> list[str]:
-    """Keep with each cell how far its outputs moved on another machine; a line for each that differs in words."""
+def keep_drift(notebook, others: list) -> list[str]:
+    """Keep with each cell how far its outputs moved on other machines; a line for each that differs in words."""
     found = []
-    for i, (cell, again) in enumerate(zip(code_cells(notebook), code_cells(other)), 1):
-        drift, unlike = compare.measured(cell.outputs, again.outputs)
+    for i, (cell, *again) in enumerate(zip(code_cells(notebook), *map(code_cells, others)), 1):
+        drift, unlike = compare.measured(cell.outputs, *(other.outputs for other in again))
         tags = [tag for tag in cell.metadata.pop("tags", []) if tag not in compare.TAGS]
         cell.metadata.pop("drift", None)
         cell.metadata.update({**({"tags": tags} if tags else {}), **({"drift": drift} if drift else {})})
@@ -182,15 +182,15 @@ def measure(path: Path, root: Path = ROOT, drift: bool = False):
 
     Returns
     -------
-    notebook, other              the other as another machine runs it, None where it was not run again
+    notebook, others             the others as other machines run it
     seconds, over_seeds, peak    of the first run, the peak of its kernel in MiB
     """
     notebook, *seconds = execute(path, root)
     scale = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB elsewhere
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
     again = drift and any(compare.can_move(cell.outputs) for cell in code_cells(notebook))
-    other = execute(path, root, compare.OTHER_MACHINE)[0] if again else None
-    return notebook, other, *seconds, peak
+    others = [execute(path, root, machine)[0] for machine in compare.OTHER_MACHINES] if again else []
+    return notebook, others, *seconds, peak
 
 
 def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = True, why: dict | None = None) -> dict:
@@ -212,12 +212,12 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
         for i, future in enumerate(as_completed(waiting), 1):
             path = waiting[future]
             try:
-                notebook, other, *figures = future.result()
+                notebook, others, *figures = future.result()
                 if keep:
                     if sources(read(path)) != sources(notebook):
                         raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
                                            "left as they were: call again")
-                    for said in keep_drift(notebook, other or notebook):
+                    for said in keep_drift(notebook, others):
                         print(f"{path.stem}, {said}", flush=True)
                     notebook.metadata.setdefault("measured", times.record(*figures))
                     store(notebook, path)  # here and not in the worker, which may outlive a killed refresh

@@ -107,8 +107,9 @@ def published(request, tmp_path_factory):
     root = lay(tmp_path_factory.mktemp("published"))
     (root / "chapters/page.md").unlink()
     cells = [new_markdown_cell("# Page\n\n{cite:p}`work2020`"), new_code_cell("1", execution_count=1)]
-    about = {"book": {"description": "What stands on a page that is only there to be found, for those who search."}}
-    nbformat.write(new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA | about), root / "chapters/page.ipynb")
+    nbformat.write(new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA), root / "chapters/page.ipynb")
+    settings = (root / "_config.yml").read_text(encoding="utf-8")
+    (root / "_config.yml").write_text(settings.replace(" notation: ", " page: "), encoding="utf-8")  # its description
     assert build.build(repository, branch, root, site) == []
     return links, home, root / "_build/html"
 

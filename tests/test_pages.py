@@ -244,6 +244,10 @@ def test_everything_can_be_reached(opened):
         if width >= 768:  # wide enough for each formula
             found += visit.tab.evaluate("""() => [...document.querySelectorAll(".katex-display")].filter(
               e => e.scrollWidth > e.clientWidth).map(e => `too wide: ${e.textContent}`)""")
+        if width >= 1280:  # and for 88 columns of code
+            found += visit.tab.evaluate("""() => [...document.querySelectorAll(
+              ".cell:not(.tag_hide-input) .cell_input pre")].filter(e => e.scrollWidth > e.clientWidth).map(
+              e => `too wide: ${e.textContent}`)""")
         lost |= {width: found} if found else {}
     assert lost == {}
     assert visit.tab.evaluate("""() => [...document.querySelectorAll("article pre")].filter(

@@ -27,7 +27,7 @@ OTHER_MACHINES = (  # one run alone moves a number little by chance
 )
 FLOOR = 2e-3   # a float may differ by this share of itself,
 MULTIPLE = 10  # and by this many times as far as it moved there: at 5, two were red on a third machine
-PICTURES = 2   # the same of a picture: its means over many pixels scatter less
+MEAN, BLOCK = 2, 5  # the same of a picture's mean over all pixels, which scatters less, and of its worst block
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Move(NamedTuple):
     said: str
     moved: float
     free: float
-    drawn: bool = False
+    drawn: int = 0  # of a picture: how many times as far as it moved it may move
 
     @property
     def multiple(self) -> int:
-        return PICTURES if self.drawn else MULTIPLE
+        return self.drawn or MULTIPLE
 
 
 def last_digit(number: str) -> float:
@@ -116,8 +116,8 @@ def picture_moves(a: Image.Image, b: Image.Image, tolerance: Tolerance, where: s
     blocks = np.pad(difference, ((0, h), (0, w)))
     worst = blocks.reshape(blocks.shape[0] // 8, 8, -1, 8).mean(axis=(1, 3)).max()
     said = f"{where}picture differs: mean {difference.mean():.2f} levels, worst 8×8 block {worst:.1f}"
-    yield Move(said, difference.mean(), tolerance.mean, True)
-    yield Move(said, worst, tolerance.block, True)
+    yield Move(said, difference.mean(), tolerance.mean, MEAN)
+    yield Move(said, worst, tolerance.block, BLOCK)
 
 
 def png_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:

@@ -22,12 +22,21 @@ from page import night
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = notebooks.toc_files(ROOT)
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
+FORMED = [page for page in CHAPTERS if notebooks.read(ROOT / f"{page}.ipynb").metadata.get("book", {}).get("form") == 2]
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]
 FIRST, ALL, NEXT = 330, 1536, 120  # KiB on the wire: first view, scrolled to the end, one more page with a warm cache
 SHIFT = 0.05  # largest layout shift, in the units of the web-vitals metric CLS
 
+OPENING = """() => {  // where the first picture begins and ends, the share of code in sight, what folds are called
+  const article = document.querySelector(".bd-article"), box = e => e.getBoundingClientRect();
+  const first = [...article.querySelectorAll("img, .explore")].find(e => e.checkVisibility() && box(e).height > 60);
+  const code = [...article.querySelectorAll("div.cell_input")].filter(e => !e.closest("details:not([open])"));
+  const folds = [...article.querySelectorAll("details.hide > summary")].map(e => e.innerText.trim());
+  return {top: box(first).top + scrollY, bottom: box(first).bottom + scrollY, folds,
+    code: code.reduce((sum, e) => sum + box(e).height, 0) / box(article).height};
+}"""
 WATCH_SHIFTS = """
 window.shift = 0;
 new PerformanceObserver(list => list.getEntries().forEach(e => { if (!e.hadRecentInput) window.shift += e.value; }))
@@ -278,6 +287,19 @@ def test_page_is_right(browser, site, page, views):
                 assert stored_explorables(page), "a chapter without an explorable"
                 assert moved_complaints(visit.tab, page, theme, every=width == WIDE) == []
         assert visit.wrong == []
+
+
+@pytest.mark.parametrize("page", FORMED)
+def test_a_chapter_opens_with_a_picture_and_shows_the_code_that_teaches(browser, site, page):
+    with visiting(browser, site) as visit:
+        for width, height in ((390, 844), (1280, 800)):
+            visit.tab.set_viewport_size({"width": width, "height": height})
+            go(visit, site, page)
+            seen = visit.tab.evaluate(OPENING)
+            assert seen["top"] < height, f"at {width} pixels the first picture begins at {seen['top']:.0f}"
+        assert seen["bottom"] <= height, f"at {width} pixels the first picture ends at {seen['bottom']:.0f}"
+        assert seen["code"] <= 0.2, f"{100 * seen['code']:.0f} % of the page is code in sight"
+        assert seen["folds"][0] == "Code: imports" and all(re.match("Code: [a-z]", said) for said in seen["folds"])
 
 
 def test_focus_is_seen(browser, site):

@@ -43,6 +43,16 @@ def test_panels_are_the_pictures_of_a_figure_without_its_colour_bars():
     assert [panel.size for panel in found] == [(183, 183)] * 2 + [(182, 183)] + [(183, 183)] + [(182, 183)]
 
 
+def test_a_chapter_shows_panels_in_a_row(built):
+    parts = cards.chosen("fig-unet-shortcut", [1, 2, 3], list(CHAPTERS.values()))
+    row = Image.open(built[0] / "_build/panels/fig-unet-shortcut-1-2-3.png")
+    w, h = parts[0].size
+    assert row.size == (3 * w + 2 * cards.GAP, h) and {part.size for part in parts} == {(w, h)}
+    for k, part in enumerate(parts):
+        assert row.crop((k * (w + cards.GAP), 0, k * (w + cards.GAP) + w, h)).convert("RGB").tobytes() == part.tobytes()
+    assert np.asarray(row)[:, w:w + cards.GAP, 3].max() == 0
+
+
 @pytest.mark.parametrize(("figure", "which", "said"), [
     ("fig-cnn-nothing", [0], "fig-cnn-nothing: no chapter stores this figure"),
     ("fig-cnn-patch", [0, 5], r"fig-cnn-patch: has 5 panels that are pictures, wanted \[0, 5\], counted from 0"),

@@ -22,7 +22,7 @@ import notebooks
 import refresh
 import times
 from compare import MULTIPLE, OTHER_MACHINES, TAGS, difference, differences, drift_of, measured
-from course.machinery import verdict
+from course.machinery import numbers, verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 compare_text, compare_png, compare_html = map(partial(partial, difference), ("text/plain", "image/png", "text/html"))
@@ -166,6 +166,18 @@ def glued(name, text):
 def test_outputs_are_compared_by_kind(stored, now, said):
     found = differences(stored, now)
     assert found == [] if said is None else said in found[0]
+
+
+def test_a_wrong_number_and_a_wrong_mark_of_a_table_are_red():
+    def shown(*lines):
+        lines = [["", "RMSE"], *map(list, lines)]
+        return [new_output("display_data", {"text/html": numbers.as_html("Errors.", lines)})]
+    stored = shown(("CNN", "★ 0.8000 ± 0.1000"), ("UNet", "0.9000 ± 0.1000"))
+    assert differences(stored, stored) == []
+    for now, said in ((shown(("CNN", "★ 0.8100 ± 0.1000"), ("UNet", "0.9000 ± 0.1000")), "number 0.8000 became 0.8100"),
+                      (shown(("CNN", "0.8000 ± 0.1000"), ("UNet", "★ 0.9000 ± 0.1000")), "the text differs"),
+                      (shown(("CNN", "★ 0.8000 ± 0.1000"), ("CNN", "0.9000 ± 0.1000")), "the text differs")):
+        assert said in differences(stored, now)[0]
 
 
 def claimed(mean, half=0.1, told="It gains.", rank=7):

@@ -445,6 +445,33 @@ def test_table_has_one_style(capsys):
         course.table({"a": {"x": 1.0}, "b": {"y": 1.0}})
 
 
+ERRORS = {"doing nothing": {"blur": 1.0, "no <b>": 2.0}, "CNN": {"blur": [0.7, 0.8, 0.9], "no <b>": 3.0}}
+
+
+@pytest.mark.parametrize(("best", "said", "stars"), [
+    ("", "", []), ("low", " ★ the lowest of each column.", ["★ 2.000", "★ 0.8000 ± 0.1000"]),
+    ("high", " ★ the highest of each column.", ["★ 1.000", "★ 3.000"]),
+    ("low of row", " ★ the lowest of each row.", ["★ 1.000", "★ 0.8000 ± 0.1000"]),
+    ("high of row", " ★ the highest of each row.", ["★ 2.000", "★ 3.000"])])
+def test_a_table_with_a_caption_is_html_and_marks_the_best(monkeypatch, capsys, best, said, stars):
+    kept = []
+    monkeypatch.setattr("course.numbers.display", lambda data, raw: kept.append(data))
+    course.table(ERRORS, caption="RMSE, on new patients", best=best)
+    soup, text = BeautifulSoup(kept[0]["text/html"], "html.parser"), kept[0]["text/plain"]
+    assert soup.caption.text == text.splitlines()[0] == f"RMSE, on new patients. n = 3, mean ± sd.{said}"
+    assert [th.text for th in soup.select("thead th[scope=col]")] == ["blur", "no <b>"]
+    assert [th.text for th in soup.select("tbody th[scope=row]")] == ["doing nothing", "CNN"]
+    cells = [td.text for td in soup.select("tbody td")]
+    assert [td.removeprefix("★ ") for td in cells] == ["1.000", "2.000", "0.8000 ± 0.1000", "3.000"]
+    assert [td for td in cells if "★" in td] == [b.text for b in soup.select("td > b")] == stars
+    assert text.count("★ ") == len(stars) + bool(best) and capsys.readouterr().out == ""
+
+
+def test_an_unknown_best_is_one_clear_error():
+    with pytest.raises(ValueError, match="best: got 'min', wanted low or high or low of row or high of row"):
+        course.table(ERRORS, caption="RMSE", best="min")
+
+
 def test_seeds_start_where_the_environment_says(monkeypatch):
     monkeypatch.delenv("SEED_OFFSET", raising=False)
     assert list(course.seeds(3)) == [0, 1, 2]

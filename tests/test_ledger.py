@@ -65,7 +65,10 @@ def stored(name):
     record = ledger.rule["record"](name, f"Sentence {name}.", source, conditions, effect,
                                    "" if name == "f" else "64 pixels")
     prefix = "application/papermill.record/"
-    return [new_output("display_data", {"text/plain": ledger.rule["told"](record)}, metadata={"record": record}),
+    shown = {"text/plain": ledger.rule["told"](record)}
+    if name in "ad":  # shows its verdict, and its chapter explains it
+        shown["text/html"] = ledger.rule["shown"](record)
+    return [new_output("display_data", shown, metadata={"record": record}),
             new_output("display_data", {f"{prefix}text/plain": repr(record["words"])},
                        metadata={"scrapbook": {"name": f"claim_{name}", "mime_prefix": prefix}})]
 
@@ -78,11 +81,12 @@ def book(tmp_path):
     (tmp_path / "references.bib").write_text("@misc{he2016deep,\n author={He, K.},\n title={T},\n year={2016}}\n")
     (tmp_path / "chapters/claims.md").write_text(PAGE)
     for chapter, names in ("one", "abc"), ("two", "def"):
-        cells = [new_code_cell("", outputs=stored(name), id=name) for name in names]
-        text = " ".join(f"{{glue:text}}`claim_{name}:s`" for name in names)
-        nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {chapter}\n\n{text}", id="t"), *cells],
-                                    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}),
-                       tmp_path / f"chapters/{chapter}.ipynb")
+        cells = [new_code_cell("claim()", outputs=stored(name), id=name) for name in names]
+        text = " ".join(f"{{glue:text}}`claim_{name}:s`" for name in names if name not in "ad")
+        after = new_markdown_cell("**Because.** Nobody knows.", id="because")
+        first = new_markdown_cell(f"# {chapter}\n\n{text}", id="t")
+        notebook = new_notebook(cells=[first, cells[0], after, *cells[1:]], metadata=notebooks.CLEAN_METADATA)
+        nbformat.write(notebook, tmp_path / f"chapters/{chapter}.ipynb")
     (tmp_path / "conf.py").write_text(CONF.format(tools=str(TOOLS)))
     return tmp_path
 
@@ -98,19 +102,22 @@ def test_records_verdicts_and_sources(book):
 def test_unknown_sources_and_equal_names_are_red(book):
     (book / "references.bib").write_text("@book{other,\n}")
     nb = book / "chapters/two.ipynb"
-    nb.write_text(nb.read_text().replace('"name": "d"', '"name": "a"').replace("`claim_d:s`", "`claim_a:s`"))
+    nb.write_text(nb.read_text().replace('"name": "d"', '"name": "a"').replace("claim_d", "claim_a"))
     said = ledger.complaints(book)
     assert "chapters/one.ipynb: claim 'b': source 'he2016deep' is not in references.bib" in said
     assert "claim 'a' is made 2 times" in said and len(said) == 3
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
-    ("`claim_d:s`", "", "the text does not quote the verdict {glue:text}`claim_d:s`"),
-    ("# two", "# two: it **holds when** told", "the verdict 'holds when' is written by hand"),
-    ("# two", "# two **Verdict:** it holds.", "wanted a quoted verdict behind **Verdict:**, got ' it holds."),
-    ("# two", "# two {glue:text}`claim_x:s`", "the text quotes claim_x, which nothing in the chapter claims"),
-    ("Verdict. Open here", "Verdict. Holds", "an output says another verdict than its numbers"),
-    ("'no difference here'", "'holds'", "an output says another verdict than its numbers"),
+    ("`claim_e:s`", "", "two: the text does not quote the verdict {glue:text}`claim_e:s`, nor does it go on with"),
+    ("**Because.** ", "", "two: the text does not quote the verdict {glue:text}`claim_d:s`, nor does it go on with"),
+    ("# two", "# two: it **holds when** told", "two: the verdict 'holds when' is written by hand"),
+    ("# two", "# two **Verdict:** it holds.", "two: wanted a quoted verdict behind **Verdict:**, got ' it holds."),
+    ("# two", "# two {glue:text}`claim_x:s`", "two: the text quotes claim_x, which nothing in the chapter claims"),
+    ("Verdict. Open here", "Verdict. Holds", "two: an output says another verdict than its numbers"),
+    ("≈ no difference here", "✓ holds", "two: an output says another verdict than its numbers: <div class="),
+    ("<td>≈ no difference<", "<td>✓ yes<", "two: an output says another verdict than its numbers: <div class="),
+    ("'no difference here'", "'holds'", "two: an output says another verdict than its numbers"),
 ])
 def test_a_verdict_that_is_not_quoted_or_written_by_hand_is_red(book, old, new, said):
     nb = book / "chapters/two.ipynb"
@@ -150,16 +157,19 @@ def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book,
     assert said == list(ledger.VERDICTS)
     assert "errors, as RMSE" in soup.text and "2 %" in soup.text
     rows = soup.select(".ledger tbody tr")
-    assert [row.select_one("span[class]:empty")["class"] for row in rows] == [
-        [claim[3].replace(" ", "-")] for claim in CLAIMS.values()]
+    assert [(row.select_one(".chip")["class"], row.select_one(".chip").text[2:]) for row in rows] == [
+        (["chip", claim[3].replace(" ", "-")], claim[3]) for claim in CLAIMS.values()]
     assert [cell.text for cell in rows[1].select("td")][:2] == [
-        "Sentence b. (He [He16], lecture)", "holds when: blur (open: wide; against it: 1 of 3)"]
+        "Sentence b. (He [He16], lecture)", "◐ holds when: blur (open: wide; against it: 1 of 3)"]
     assert "a|b: reversed, ratio 1.999 [1.913, 2.089], n = 5" in rows[1].text
     assert rows[1].select_one('[href="one.html"]') and rows[5].select_one('[href="two.html"]')
     assert len(soup.select(".ledger input")) == 1 + 5 + 1 + 2 and "ledger.css" in str(soup.head)
     assert (book / "_build/html/_static/ledger.css").read_text().count("display: none") == 7
     link = soup.select_one("a.download")["href"]
     assert (book / "_build/html/chapters" / link).resolve().read_text(encoding="utf-8").startswith("chapter,claim,")
+    shown = BeautifulSoup((book / "_build/html/chapters/one.html").read_text(encoding="utf-8"), "html.parser")
+    assert shown.select_one(".claim cite").text == "[He, 2016]"
+    assert soup.find(id=shown.select_one(".claim cite a")["href"].removeprefix("claims.html#")).text
     page = browser.new_page(java_script_enabled=False)
     page.goto((book / "_build/html/chapters/claims.html").as_uri())
 

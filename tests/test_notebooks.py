@@ -1,8 +1,10 @@
 """What each chapter needs to be one of this book: `lacks` lists what is missing, by file and what to write there."""
 import copy
+import itertools
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import nbformat
 import pytest
@@ -20,6 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
 TAGS = {"hide-input", "trained", "chaotic"}
 PARTS = "**What you will be able to do**", "**What you need:** ", "**Running time:** under "
+# What a folded cell does one of, and what it never does: data, operator, network, loss and training stay in sight
+BOOKKEEPING = re.compile(r"\b(plt\.show|course\.(show|explore|table|claim|glue)|rows)\(|^\s*assert ", re.M)
+TAUGHT = re.compile(r"^class |\bcourse\.(fit|crops|phantoms|ellipses)\(|\.backward\(|\boptim\.",
+                    re.M)
+LINES = 8  # of a cell in the new form, in the median
 ENDS = ["Recap", "Exercises", "Further reading"]
 BIB = set(re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(ROOT / "references.bib"), re.M))
 
@@ -28,6 +35,10 @@ def asked(page, text):
     """[(chapter, name)] of the glued numbers that a page asks for."""
     return [((file or page).removesuffix(".ipynb"), name)
             for file, name in re.findall(r"\{glue:(?:text|figure|math)?\}`(?:([\w.]+)::)?(\w+)", text)]
+
+
+def folded(cell):
+    return "hide-input" in cell.metadata.get("tags", [])
 
 
 ASKED = {path.stem: asked(path.stem, prose(CHAPTERS[path.stem]) if path.stem in CHAPTERS else notebooks.read_text(path))
@@ -83,12 +94,13 @@ def of_text(name, notebook):
         yield f"cites {key}, which references.bib lacks", f"@article{{{key}, …}} in references.bib"
     for said in ledger.wrong(notebook, BIB | set(ledger.NO_KEYS)):
         yield said, "what CONTRIBUTING says under \"A claim\""
-    glued = set(notebooks.glued(notebooks.outputs(notebook)))
+    outputs = notebooks.outputs(notebook)
+    glued = set(notebooks.glued(outputs)) - {f"claim_{r['name']}" for r in notebooks.records(outputs)}  # see the ledger
     pages = {**ASKED, name: asked(name, text)}
     wanted = {one for found in pages.values() for chapter, one in found if chapter == name}
     for one in sorted(glued - wanted):
         yield f"no page shows the glued {one!r}", f"{{glue:text}}`{one}` in the prose, or no course.glue"
-    for one in sorted(wanted - glued):
+    for one in sorted(wanted - set(notebooks.glued(outputs))):
         yield f"{{glue:text}}`{one}` is asked for and no cell glues it", f"course.glue({one!r}, …) in a cell"
 
 
@@ -105,13 +117,16 @@ def of_code(name, notebook):
         shown = [out.get("data", {}) for out in cell.outputs]
         if len(lines) > (most := 40 if lines[0].startswith("class ") else 33):
             yield f"{at} has {len(lines)} lines", f"at most {most}"
-        wide = 120 if "hide-input" in tags else 88  # what fits beside the margin at 1280 pixels
+        # what fits beside the margin at 1280 pixels
+        wide = 120 if folded(cell) and "form" not in notebook.metadata.get("book", {}) else 88
         if max(map(len, lines)) > wide:
             yield f"{at} has a line of {max(map(len, lines))} characters", f"at most {wide}"
         if tags - TAGS or re.search("filterwarnings|NBVAL", cell.source):
             yield f"{at} has the tags {sorted(tags)} or silences a check", f"no tags but {', '.join(sorted(TAGS))}"
-        if "hide-input" in tags and i > 1 and "plt.show()" not in cell.source:
-            yield f"{at} is hidden and draws nothing", "plt.show() at its end, or no tag hide-input"
+        if folded(cell) and i > 1 and not BOOKKEEPING.search(cell.source):
+            yield f"{at} is folded and shows, judges or keeps nothing", f"no hide-input, or {BOOKKEEPING.pattern}"
+        if folded(cell) and (taught := TAUGHT.search(cell.source)):
+            yield f"{at} folds what is taught: {taught[0]!r}", "a cell of its own for it, without the tag hide-input"
         if any("image/png" in data for data in shown):
             if len(about.get("image", {}).get("alt", "")) < 40:
                 yield f"{at}: metadata mystnb.image.alt", "what is to be seen, 40 characters or more"
@@ -129,15 +144,36 @@ def of_code(name, notebook):
             yield f"{at} names a widget of a kernel that is gone", f"nothing; run make refresh CHAPTERS={name}"
     if not moves:
         yield "no figure moves", "course.explore in a cell"
-    kinds = [c.cell_type for c in notebook.cells]
-    for k in (k for k, pair in enumerate(zip(kinds, kinds[1:])) if pair == ("code", "code")):
-        yield f"two code cells follow each other, at {notebook.cells[k + 1].source[:40]!r}", "prose between them"
+    for before, after in zip(notebook.cells, notebook.cells[1:]):
+        if before.cell_type == after.cell_type == "code" and not folded(after):
+            yield f"two code cells follow each other, at {after.source[:40]!r}", "prose between them"
+
+
+def of_form(name, notebook):
+    """[(what is wrong, what to write)] of a chapter whose metadata say book.form: 2."""
+    if notebook.metadata.get("book", {}).get("form") != 2:
+        return
+    text, cells = prose(notebook), notebooks.code_cells(notebook)
+    opening = list(itertools.takewhile(lambda cell: PARTS[0] not in cell.source, notebook.cells))
+    shown = notebooks.of_kind([out for cell in opening for out in cell.get("outputs", [])], "image/png")
+    if not shown and "```{figure}" not in text.partition(PARTS[0])[0]:
+        yield "no picture before what the reader will be able to do", "a sentence that hooks, and a figure behind it"
+    if not folded(cells[0]):
+        yield "the imports are not folded", "the tag hide-input"
+    for r in notebooks.records(notebooks.outputs(notebook)):
+        if f"`claim_{r['name']}:s`" in text:
+            yield f"the text repeats the verdict of {r['name']!r}, which its cell shows", "**Because.** and the reason"
+    for i, cell in enumerate(cells, 1):
+        if any(" ± " in out.get("text", "") for out in cell.outputs):
+            yield f"cell [{i}] prints a table as text", "course.table(…, caption=\"A sentence\")"
+    if (lines := median(len([x for x in c.source.splitlines() if x.strip()]) for c in cells)) > LINES:
+        yield f"half of the cells have more than {lines:g} lines", f"a median of {LINES}: one idea a cell"
 
 
 def lacks(name, notebook):
     """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
     return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}"
-            for of in (of_metadata, of_text, of_code) for wrong, wanted in of(name, notebook)]
+            for of in (of_metadata, of_text, of_code, of_form) for wrong, wanted in of(name, notebook)]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -237,8 +273,10 @@ LACKS = {
     "a long line": (cell(source="x" * 89), "cell [1] has a line of 89 characters; wanted at most 88"),
     "a long hidden line": (cell(source="x" * 121, metadata={"tags": ["hide-input"]}), "wanted at most 120"),
     "a skipped cell": (tag("nbval-skip"), "['nbval-skip'] or silences"),
-    "a hidden cell": (lambda n: first(n, "course.glue").metadata.update(tags=["hide-input"]),
-                      "is hidden and draws nothing"),
+    "a folded training": (lambda n: first(n, "course.fit(").metadata.update(tags=["hide-input"]),
+                          "folds what is taught: 'course.fit('; wanted a cell of its own"),
+    "a folded kernel": (lambda n: first(n, "SIZE =").update(source="SIZE = 64", metadata={"tags": ["hide-input"]}),
+                        "is folded and shows, judges or keeps nothing"),
     "a nameless figure": (put("{numref}", "{ref}"), "metadata mystnb.figure: got the name 'fig-cnn-"),
     "a figure unseen": (lambda n: [c.metadata.pop("mystnb", 0) for c in n.cells], "wanted what is to be seen, 40"),
     "nothing moves": (lambda n: first(n, "course.explore").update(outputs=[]), "no figure moves; wanted"),
@@ -246,13 +284,30 @@ LACKS = {
 }
 
 
-@pytest.mark.parametrize("lack", LACKS)
-def test_a_lack_is_told_with_file_and_remedy(lack):
-    damage, said = LACKS[lack]
-    notebook = copy.deepcopy(CHAPTERS["cnn"])
+OF_FORM = {
+    "no opening picture": (put("```{figure}", "```{note}"), "no picture before what the reader will be able to do"),
+    "imports in sight": (lambda n: n.cells[1].metadata.clear(), "the imports are not folded; wanted the tag hide-"),
+    "a verdict without a reason": (put("**Because.** ", ""), "nor does it go on with **Because.** where the cell"),
+    "a repeated verdict": (put("**Because.** ", "**Because.** {glue:text}`claim_unet_relu:s` "),
+                           "the text repeats the verdict of 'unet_relu', which its cell shows"),
+    "a table as text": (lambda n: first(n, "course.table").update(outputs=[nbformat.v4.new_output(
+        "stream", text="CNN  1.000 ± 0.100")]), "prints a table as text; wanted course.table(…, caption="),
+    "a folded network": (lambda n: first(n, "class ").metadata.update(tags=["hide-input"]),
+                         "folds what is taught: 'class '"),
+    "long cells": (lambda n: [c.update(source=c.source + "\nx = 1") for c in notebooks.code_cells(n)],
+                   "half of the cells have more than"),
+    "a wide folded line": (cell(source="x" * 89), "cell [1] has a line of 89 characters; wanted at most 88"),
+}
+
+
+@pytest.mark.parametrize(("name", "lack"), [("cnn", lack) for lack in LACKS] + [("unet", lack) for lack in OF_FORM])
+def test_a_lack_is_told_with_file_and_remedy(name, lack):
+    damage, said = {**LACKS, **OF_FORM}[lack]
+    notebook = copy.deepcopy(CHAPTERS[name])
     damage(notebook)
-    found = lacks("cnn", notebook)
-    assert any(said in line for line in found) and all(line.startswith("chapters/cnn.ipynb: ") for line in found), found
+    found = lacks(name, notebook)
+    assert any(said in line for line in found), found
+    assert all(line.startswith(f"chapters/{name}.ipynb: ") for line in found), found
 
 
 def test_no_number_of_the_last_bench_was_typed():

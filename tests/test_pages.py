@@ -37,6 +37,15 @@ SHIFT = 0.05  # largest layout shift, in the units of the web-vitals metric CLS
 WIDTHS = (320, 400, 768, 1280, 1920)
 BOXES = "pre, .katex-display, .pst-scrollable-table-container"  # which scroll on a screen
 A4 = 672  # pixels between the margins of a page of paper
+FORMED = [page for page in CHAPTERS if notebooks.read(ROOT / f"{page}.ipynb").metadata.get("book", {}).get("form") == 2]
+OPENING = """() => {  // where the first picture begins and ends, the share of code in sight, what folds are called
+  const article = document.querySelector(".bd-article"), box = e => e.getBoundingClientRect();
+  const first = [...article.querySelectorAll("img, .explore")].find(e => e.checkVisibility() && box(e).height > 60);
+  const code = [...article.querySelectorAll("div.cell_input")].filter(e => !e.closest("details:not([open])"));
+  const folds = [...article.querySelectorAll("details.hide > summary")].map(e => e.innerText.trim());
+  return {top: box(first).top + scrollY, bottom: box(first).bottom + scrollY, folds,
+    code: code.reduce((sum, e) => sum + box(e).height, 0) / box(article).height};
+}"""
 SHOWN = """figure => {  // which frame of the picture is in sight, by geometry, and its pixels
   const picture = [...figure.querySelectorAll("img")].find(picture => picture.checkVisibility());
   const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
@@ -283,6 +292,19 @@ def test_reading_on_is_light(browser, site):
             if (more := (visit.wire - before) / 1024) > NEXT:
                 heavy[page] = f"{more:.0f} KiB more"
         assert heavy == {}
+
+
+@pytest.mark.parametrize("page", FORMED)
+def test_a_chapter_opens_with_a_picture_and_shows_the_code_that_teaches(browser, site, page):
+    with visiting(browser, site) as visit:
+        for width, height in ((390, 844), (1280, 800)):
+            visit.tab.set_viewport_size({"width": width, "height": height})
+            go(visit, site, page)
+            seen = visit.tab.evaluate(OPENING)
+            assert seen["top"] < height, f"at {width} pixels the first picture begins at {seen['top']:.0f}"
+        assert seen["bottom"] <= height, f"at {width} pixels the first picture ends at {seen['bottom']:.0f}"
+        assert seen["code"] <= 0.2, f"{100 * seen['code']:.0f} % of the page is code in sight"
+        assert seen["folds"][0] == "Code: imports" and all(re.match("Code: [a-z]", said) for said in seen["folds"])
 
 
 def test_focus_is_seen(browser, site):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from scipy import stats
 
 import ledger
@@ -154,6 +155,7 @@ def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
         "- shading: yes; ratio 0.8000 [0.8000, 0.8000], n = 5",
         "- weights: yes; exact, true in 1 of 1",
         "- SSIM of the blurred pictures: open; difference 0.0660 [-0.0497, 0.1817], n = 5"]
+    assert printed["text/html"] == verdict.shown(about["record"])
     assert glued == {"application/papermill.record/text/plain":
                      "'holds when: shading; weights (open: SSIM of the blurred pictures)'"}
     assert where["scrapbook"]["name"] == "claim_unet_beats"
@@ -161,6 +163,39 @@ def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
     assert record["sources"] == ["he2016deep", "lecture"]
     assert [(c["judged"], c["n"], c["effect"]) for c in record["conditions"]] == [
         ("yes", 5, "rmse"), ("yes", 1, "exact"), ("open", 5, "ssim")]
+
+
+@pytest.mark.parametrize("judged", [["yes", "yes"], ["yes", "reversed"], ["no difference"] * 2, ["reversed", "not so"],
+                                    ["open", "yes"], ["open", "not so"]])
+def test_the_chip_and_the_rows_say_what_the_rule_says(judged):
+    conditions = [{"condition": f"task {k} < 9", "effect": "rmse", "mean": 1.1, "low": 1.0, "high": 1.2, "n": 5,
+                   "smallest": 0.02, "judged": word} for k, word in enumerate(judged)]
+    said = str(verdict.verdict(judged))
+    soup = BeautifulSoup(verdict.shown({"sentence": "A & B.", "sources": ["lecture"], "scale": "64 pixels",
+                                        "verdict": said, "conditions": conditions}), "html.parser")
+    claim, because = [p.text for p in soup.select("p")]
+    sign, words = soup.select_one(".chip").text.split(" ", 1)
+    assert (words, sign) == (said, verdict.SIGNS[said]) and soup.select_one(f".chip.{said.replace(' ', '-')}")
+    assert claim == "Claim. A & B. [lecture]"
+    assert because == f"Verdict. {sign} {words} Conditions that say yes: {judged.count('yes')} of 2."
+    assert soup.caption.text == "Means, with intervals of 95 %, n = 5. Tried: 64 pixels."
+    rows = [[cell.text for cell in row.select("th, td")] for row in soup.select("tbody tr")]
+    assert rows == [[f"task {k} < 9", f"{verdict.SIGNS[word]} {word}", "ratio 1.100 [1.000, 1.200]"]
+                    for k, word in enumerate(judged)]
+
+
+def test_counts_that_differ_stand_in_their_rows():
+    found = verdict.record("name", "S.", "lecture", {"five": (drawn(1)[:5], ">", 0), "all": (drawn(1), ">", 0),
+                                                     "rank": (7, "=", 7, "exact")}, "psnr")
+    soup = BeautifulSoup(verdict.shown(found), "html.parser")
+    assert soup.caption.text == "Means, with intervals of 95 %."
+    assert [row.select("td")[1].text for row in soup.select("tbody tr")] == [
+        verdict.in_words(c) for c in found["conditions"]]
+
+
+def test_every_verdict_and_every_word_on_a_condition_has_a_sign():
+    assert set(verdict.SIGNS) == {*verdict.VERDICTS, *verdict.AGAINST, "yes", "no difference", "open"}
+    assert len({verdict.SIGNS[word] for word in verdict.VERDICTS}) == len(verdict.VERDICTS)
 
 
 @pytest.fixture(scope="module")

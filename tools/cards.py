@@ -2,8 +2,8 @@
 
 A chapter's metadata say what its card shows: book.card has `figure`, its name; `panels`, two or three, of three the
 first is large; `zoom`, left, top, right and bottom of the part of each panel as fractions, all of it where it is not
-given; and `alt`. A page that shows _build/panels/FIGURE-K.png gets panel K. Panels are the pictures in a figure,
-counted from 0 in reading order.
+given; and `alt`. A page that shows _build/panels/FIGURE-K.png gets panel K, and of FIGURE-K-L-M.png a row of three.
+Panels are the pictures in a figure, counted from 0 in reading order.
 """
 import re
 from pathlib import Path
@@ -13,7 +13,6 @@ from PIL import Image, ImageOps
 import notebooks
 
 WIDTH, HEIGHT, GAP = 320, 200, 4  # pixels of a card
-SIDE = 200                        # pixels of a single panel
 SMALLEST = 60                     # pixels; what is narrower is a colour bar
 
 
@@ -56,6 +55,15 @@ def cut(notebook) -> Image.Image:
     return card(chosen(about.figure, about.panels, [notebook]), about.get("zoom", [0, 0, 1, 1]))
 
 
+def row(parts: list[Image.Image]) -> Image.Image:
+    """Panels side by side, as large as the first; the gaps are transparent."""
+    w, h = parts[0].size
+    picture = Image.new("RGBA", (len(parts) * (w + GAP) - GAP, h))
+    for k, part in enumerate(parts):
+        picture.paste(part.resize((w, h), Image.Resampling.NEAREST), (k * (w + GAP), 0))
+    return picture
+
+
 def draw(root: Path) -> None:
     """Write the cards to root/_build/cards, and the panels that pages ask for to root/_build/panels."""
     chapters = {path.stem: notebooks.read(path) for path in notebooks.chapters(root)}
@@ -67,10 +75,10 @@ def draw(root: Path) -> None:
                 cut(notebook).save(root / f"_build/cards/{name}.png")
             except ValueError as e:
                 raise ValueError(f"chapters/{name}.ipynb, metadata book.card: {e}") from None
-    for page in (path for path in notebooks.sources(root) if path.suffix == ".md"):
-        for figure, k in re.findall(r"_build/panels/([\w-]+)-(\d+)\.png", notebooks.read_text(page)):
-            panel, = chosen(figure, [int(k)], list(chapters.values()))
-            panel.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(root / f"_build/panels/{figure}-{k}.png")
+    for page in notebooks.sources(root):
+        for figure, which in re.findall(r"_build/panels/([\w-]+?)((?:-\d+)+)\.png", notebooks.read_text(page)):
+            parts = chosen(figure, [int(k) for k in which[1:].split("-")], list(chapters.values()))
+            row(parts).save(root / f"_build/panels/{figure}{which}.png")
 
 
 def setup(app):

@@ -28,7 +28,7 @@ def on_page(app, pagename, template, context, doctree):
         body = pictures.frames_to_files(app, body, context["pathto"])
         body = formulas.hold(numbers.chapter_links(app, pagename, body))
         body = night.pairs(app, body)  # has files of the frames, and not yet those for paper
-        context["body"] = numbers.caption(paper.on_paper(body))
+        context["body"] = numbers.caption(numbers.results(paper.on_paper(body)))
     head.fill(app, pagename, template, context)
     context["doctree"] = doctree  # for theme.Templates
     if number := app.env.toc_secnumbers.get(pagename, {}).get(""):

@@ -5,6 +5,11 @@ from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput, visit_HideCellInput
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+# What folded code is called, by what stands in it
+FOLDED = {r"^import ": "imports", r"\brows\(": "rows of a study",
+          r"\b(plt\.show|course\.(show|explore))\(": "the figure", r"\bcourse\.table\(": "the table",
+          r"\bcourse\.claim\(": "the verdict", r"^\s*assert ": "a check",
+          r"\bcourse\.glue\(": "numbers for the text"}
 CONTENTS = (["exercise-content"], ["solution-content"])  # the ids of what sphinx-exercise calls a section
 
 
@@ -33,7 +38,10 @@ def depart_box(translator, node):
 
 
 def visit_hidden_code(translator, node):
-    """As myst-nb writes it, without paragraphs in a summary, which HTML does not allow."""
+    """As myst-nb writes it, without paragraphs in a summary, which HTML does not allow; it says what is folded."""
+    code = node.astext()
+    what = ", ".join(said for sign, said in FOLDED.items() if re.search(sign, code, re.M)) or "bookkeeping"
+    node["prompt_show"], node["prompt_hide"] = f"Code: {what}", f"Hide the code: {what}"
     start = len(translator.body)
     visit_HideCellInput(translator, node)
     translator.body[start:] = [re.sub(r"(</?)p\b", r"\1span", part) for part in translator.body[start:]]

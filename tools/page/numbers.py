@@ -23,6 +23,13 @@ def together(text: str) -> str:
     return KEPT.sub(lambda match: re.sub(r"\s", "\xa0", match[0]), text)
 
 
+def results(body: str) -> str:
+    """The body, with the same in the tables and claims that cells show."""
+    def kept(match):
+        return re.sub(r"(?<=>)[^<]+", lambda text: together(text[0]), match[0])
+    return re.sub(r'(?s)<div class="claim">.*?</div>|<table class="numbers">.*?</table>', kept, body)
+
+
 def caption(body: str) -> str:
     """The body, in whose captions the number stays with its word."""
     return CAPTION.sub("\\1\xa0", body)

@@ -1,4 +1,5 @@
 """Numbers over seeds: how they are drawn, printed and kept for the prose."""
+import html
 import math
 import os
 from collections.abc import Sequence
@@ -7,6 +8,9 @@ import torch
 from IPython.display import display
 
 from .progress import progress
+
+BEST = {"low": "★ the lowest of each column", "high": "★ the highest of each column",
+        "low of row": "★ the lowest of each row", "high of row": "★ the highest of each row"}
 
 
 class Seeds(Sequence):
@@ -66,21 +70,46 @@ def mean_sd(values) -> str:
     return f"{mean} ± {v.std():.{len(mean.partition('.')[2])}f}"
 
 
-def table(rows: dict[str, dict], *, title: str = "", extremes: bool = False) -> None:
-    """Print a table of experiments over seeds: {row: {column: values over seeds, or one number}}.
+def as_html(caption: str, lines: list[list[str]]) -> str:
+    """A table as HTML, its first line the columns' names, the first entry of each other one the row's."""
+    (_, *columns), *rows = [[html.escape(text) for text in line] for line in lines]
+    head = "<td></td>" + "".join(f'<th scope="col">{name}</th>' for name in columns)
+    body = ""
+    for name, *row in rows:
+        cells = (f"<td><b>{text}</b></td>" if "★" in text else f"<td>{text}</td>" for text in row)
+        body += f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>\n'
+    return (f'<table class="numbers">\n<caption>{html.escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+            f"<tbody>\n{body}</tbody>\n</table>")
+
+
+def as_text(caption: str, lines: list[list[str]]) -> str:
+    """The same as text, in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    rows = ((text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths)))
+            for line in lines)
+    return "\n".join([caption, *("  ".join(row).rstrip() for row in rows)])
+
+
+def table(rows: dict[str, dict], *, title: str = "", extremes: bool = False, caption: str = "", best: str = "") -> None:
+    """Show a table of experiments over seeds: {row: {column: values over seeds, or one number}}.
 
     Parameters
     ----------
-    title : str                  what the numbers are, with unit
+    caption : str                what the numbers are, with unit: a sentence
+    best : str                   which values get a star: "low" or "high" of each column, "low of row", "high of row".
+                                 Not where trainings of the cell end close together: another machine may turn them round
     extremes : bool              add the range over seeds in brackets; one or two columns fit the page then
+    title : str                  in place of a caption: print the table as text, as older chapters do
 
     Raises
     ------
-    ValueError                   if the rows have different columns
+    ValueError                   if the rows have different columns, or best is another word
     """
     columns = list(next(iter(rows.values())))
     if any(list(row) != columns for row in rows.values()):
         raise ValueError(f"table: got rows with columns {[list(row) for row in rows.values()]}, wanted the same in all")
+    if best not in ("", *BEST):
+        raise ValueError(f"best: got {best!r}, wanted {' or '.join(BEST)}")
 
     def cell(values) -> str:
         v = torch.as_tensor(values, dtype=torch.float64)
@@ -88,14 +117,19 @@ def table(rows: dict[str, dict], *, title: str = "", extremes: bool = False) -> 
             return f"{v:#.4g}".rstrip(".")
         return mean_sd(v) + (f" [{v.min():#.4g}, {v.max():#.4g}]" if extremes else "")
 
-    lines = [["", *columns], *([name, *map(cell, row.values())] for name, row in rows.items())]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
+    lines = [list(map(cell, row.values())) for row in rows.values()]
+    if best:
+        means = torch.tensor([[torch.as_tensor(v, dtype=torch.float64).mean() for v in row.values()]
+                              for row in rows.values()])
+        edge = (torch.amin if "low" in best else torch.amax)(means, dim=int("row" in best), keepdim=True)
+        lines = [[f"★ {text}" if star else text for text, star in zip(*both)] for both in zip(lines, means == edge)]
+    lines = [["", *columns], *([name, *line] for name, line in zip(rows, lines))]
     counts = sorted({torch.as_tensor(v).numel() for row in rows.values() for v in row.values()} - {1})
-    print(f"{title}{', ' if title else ''}n = {' or '.join(map(str, counts))}, mean ± sd"
-          f"{' [range]' if extremes else ''}" if counts else title)
-    for line in lines:
-        first, *rest = (text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths)))
-        print("  ".join([first, *rest]).rstrip())
+    said = [f"n = {' or '.join(map(str, counts))}, mean ± sd{' [range]' if extremes else ''}"] if counts else []
+    if not caption:
+        return print(as_text(", ".join([*[title] * bool(title), *said]), lines))
+    caption = " ".join(part.rstrip(".") + "." for part in (caption, *said, BEST.get(best)) if part)
+    display({"text/html": as_html(caption, lines), "text/plain": as_text(caption, lines)}, raw=True)
 
 
 def glue(name: str, value) -> None:

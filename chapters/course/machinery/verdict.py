@@ -1,4 +1,5 @@
 """A claim of the field, judged by numbers over seeds: intervals and one rule. The rule itself needs no torch."""
+import html
 import math
 import operator
 import re
@@ -11,6 +12,7 @@ from scipy import stats
 FEWEST, LEVEL, FIRM = 5, 0.95, 0.99  # seeds; level of the intervals; the level at which a verdict is firm
 VERDICTS = "holds", "holds when", "no difference here", "false as told", "open here"
 AGAINST = "reversed", "not so"  # words on a condition that the sentence does not survive
+SIGNS = {**dict(zip(VERDICTS, "✓◐≈✗?")), "yes": "✓", "reversed": "✗", "not so": "✗", "no difference": "≈", "open": "?"}
 RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge}
 
 
@@ -155,12 +157,33 @@ def told(record: dict) -> str:
     return "\n".join(map(wrapped, lines))
 
 
+def chip(said: str) -> str:
+    """A verdict as HTML: its sign and its words, which the page colours."""
+    return f'<strong class="chip {said.replace(" ", "-")}">{SIGNS[said]} {said}</strong>'
+
+
+def shown(record: dict) -> str:
+    """What a claim shows, as HTML: the sentence, the verdict as a chip, and a row of numbers for each condition."""
+    found, sources, tried = record["conditions"], ", ".join(record["sources"]), html.escape(record["scale"])
+    yes, head = sum(c["judged"] == "yes" for c in found), ("where", "judged", "measured")
+    counts = {f", n = {c['n']}" for c in found if "low" in c}
+    n = counts.pop() if len(counts) == 1 else ""  # said once where it is the same in all rows
+    rows = "".join(f'<tr><th scope="row">{html.escape(c["condition"])}</th><td>{SIGNS[c["judged"]]} {c["judged"]}</td>'
+                   f"<td>{in_words(c).removesuffix(n)}</td></tr>\n" for c in found)
+    return (f'<div class="claim">\n<p><b>Claim.</b> {html.escape(record["sentence"])} <cite>[{sources}]</cite></p>\n'
+            f"<p><b>Verdict.</b> {chip(record['verdict'])} Conditions that say yes: {yes} of {len(found)}.</p>\n"
+            '<table class="numbers">\n'
+            f"<caption>Means, with intervals of 95 %{n}.{tried and f' Tried: {tried}.'}</caption>\n"
+            f"<thead><tr>{''.join(f'<th scope=col>{word}</th>' for word in head)}</tr></thead>\n"
+            f"<tbody>\n{rows}</tbody>\n</table>\n</div>")
+
+
 def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: str, scale: str = "") -> None:
-    """Judge a sentence of the field by the rule of the ledger's page; print the verdict and store all it rests on.
+    """Judge a sentence of the field by the rule of the ledger's page; show the verdict and store all it rests on.
 
     Parameters
     ----------
-    name : str                   the prose quotes the verdict as {glue:text}`claim_NAME:s`
+    name : str                   another page may quote the verdict as {glue:text}`CHAPTER.ipynb::claim_NAME:s`
     source : str                 who says it: keys of references.bib, "lecture", or "folklore" where nobody is known to
                                  say it in print, with commas between
     conditions, effect           {where: (a, "<", b)} and a kind out of EFFECTS or "exact", see `compare`
@@ -174,5 +197,5 @@ def claim(name: str, *, sentence: str, source: str, conditions: dict, effect: st
 
     from .numbers import glue
     found = record(name, sentence, source, conditions, effect, scale)
-    display({"text/plain": told(found)}, raw=True, metadata={"record": found})
+    display({"text/html": shown(found), "text/plain": told(found)}, raw=True, metadata={"record": found})
     glue(f"claim_{name}", found["words"])

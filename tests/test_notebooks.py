@@ -300,9 +300,9 @@ OF_FORM = {
 }
 
 
-@pytest.mark.parametrize(("name", "lack"), [("cnn", lack) for lack in LACKS] + [("unet", lack) for lack in OF_FORM])
-def test_a_lack_is_told_with_file_and_remedy(name, lack):
-    damage, said = {**LACKS, **OF_FORM}[lack]
+@pytest.mark.parametrize("lack", [*LACKS, *OF_FORM])
+def test_a_lack_is_told_with_file_and_remedy(lack):
+    (damage, said), name = {**LACKS, **OF_FORM}[lack], "unet" if lack in OF_FORM else "cnn"
     notebook = copy.deepcopy(CHAPTERS[name])
     damage(notebook)
     found = lacks(name, notebook)

@@ -64,7 +64,8 @@ def test_a_figure_or_a_panel_that_is_gone_is_named(figure, which, said):
 
 def test_what_a_chapter_says_of_itself_in_another_form_is_told_before_rendering(tmp_path):
     (tmp_path / "chapters").mkdir()
-    shutil.copy(ROOT / "_config.yml", tmp_path)
+    for file in ("_config.yml", "references.bib"):
+        shutil.copy(ROOT / file, tmp_path)
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/page\n")
     notebooks.store(new_notebook(metadata={"book": {"card": "fig-page"}}), tmp_path / "chapters/page.ipynb")
     assert ("chapters/page.ipynb: metadata book.card: got 'fig-page'; wanted figure, panels and alt"

@@ -455,7 +455,7 @@ ERRORS = {"doing nothing": {"blur": 1.0, "no <b>": 2.0}, "CNN": {"blur": [0.7, 0
     ("high of row", " ★ the highest of each row.", ["★ 2.000", "★ 3.000"])])
 def test_a_table_with_a_caption_is_html_and_marks_the_best(monkeypatch, capsys, best, said, stars):
     kept = []
-    monkeypatch.setattr("course.numbers.display", lambda data, raw: kept.append(data))
+    monkeypatch.setattr("course.machinery.numbers.display", lambda data, raw: kept.append(data))
     course.table(ERRORS, caption="RMSE, on new patients", best=best)
     soup, text = BeautifulSoup(kept[0]["text/html"], "html.parser"), kept[0]["text/plain"]
     assert soup.caption.text == text.splitlines()[0] == f"RMSE, on new patients. n = 3, mean ± sd.{said}"

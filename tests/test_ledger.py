@@ -109,15 +109,15 @@ def test_unknown_sources_and_equal_names_are_red(book):
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
-    ("`claim_e:s`", "", "two: the text does not quote the verdict {glue:text}`claim_e:s`, nor does it go on with"),
-    ("**Because.** ", "", "two: the text does not quote the verdict {glue:text}`claim_d:s`, nor does it go on with"),
-    ("# two", "# two: it **holds when** told", "two: the verdict 'holds when' is written by hand"),
-    ("# two", "# two **Verdict:** it holds.", "two: wanted a quoted verdict behind **Verdict:**, got ' it holds."),
-    ("# two", "# two {glue:text}`claim_x:s`", "two: the text quotes claim_x, which nothing in the chapter claims"),
-    ("Verdict. Open here", "Verdict. Holds", "two: an output says another verdict than its numbers"),
-    ("≈ no difference here", "✓ holds", "two: an output says another verdict than its numbers: <div class="),
-    ("<td>≈ no difference<", "<td>✓ yes<", "two: an output says another verdict than its numbers: <div class="),
-    ("'no difference here'", "'holds'", "two: an output says another verdict than its numbers"),
+    ("`claim_e:s`", "", "the text does not quote the verdict {glue:text}`claim_e:s`, nor does it go on with"),
+    ("**Because.** ", "", "the text does not quote the verdict {glue:text}`claim_d:s`, nor does it go on with"),
+    ("# two", "# two: it **holds when** told", "the verdict 'holds when' is written by hand"),
+    ("# two", "# two **Verdict:** it holds.", "wanted a quoted verdict behind **Verdict:**, got ' it holds."),
+    ("# two", "# two {glue:text}`claim_x:s`", "the text quotes claim_x, which nothing in the chapter claims"),
+    ("Verdict. Open here", "Verdict. Holds", "an output says another verdict than its numbers"),
+    ("≈ no difference here", "✓ holds", "an output says another verdict than its numbers: <div class="),
+    ("<td>≈ no difference<", "<td>✓ yes<", "an output says another verdict than its numbers: <div class="),
+    ("'no difference here'", "'holds'", "an output says another verdict than its numbers"),
 ])
 def test_a_verdict_that_is_not_quoted_or_written_by_hand_is_red(book, old, new, said):
     nb = book / "chapters/two.ipynb"

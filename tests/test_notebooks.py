@@ -76,8 +76,9 @@ def of_text(name, notebook):
     if "{cite" not in text.partition("## Further reading")[2]:
         yield "further reading cites nothing", "{cite:t}`key`, a key of references.bib"
     needs, names = re.search(r"\*\*What you need:\*\*(.*)", text), list(CHAPTERS)
+    later = names[names.index(name):] if name in names else []  # the newest is the last
     for one in re.findall(r"\{doc\}`(?:[^`<]*<)?(\w+)>?`", needs[1] if needs else ""):
-        if one in names[names.index(name):]:
+        if one in later:
             yield f"needs {one}, which comes later", f"its line in _toc.yml below that of {one}"
     for title in re.findall(r"^`{3,}\{exercise\} *(.*)\n(?!:label: \S+$)", text, re.M):
         yield f"the exercise {title!r} has no label", f"in its second line :label: ex-{name}-WORD"

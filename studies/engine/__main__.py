@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dask.system import CPU_COUNT
 
-from compare import OTHER_MACHINE
+from compare import OTHER_MACHINES
 
 from . import bench
 from . import check as checks
@@ -146,7 +146,7 @@ def drift(args) -> int:
             if args.force or not checks.read_drift(study, folder):
                 wanted.append((study, runs))
         args.workers = max(1, args.workers // 2)  # of two threads each
-        found = again(args, wanted, OTHER_MACHINE)
+        found = again(args, wanted, OTHER_MACHINES[0])
         for study, _ in wanted:
             far = checks.store_drift(study, Rows(study, folder), found[study.name], folder)
             print(f"{study.name}: {len(found[study.name])} rows moved by at most {100 * max(far.values()):.2g} %")

@@ -206,8 +206,8 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
     """
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch in the kernels: one thread gives the same digits every time
     done, failed = {}, []
-    imported_once = multiprocessing.get_context("forkserver")  # a process for each, all from one that has imported
-    with ProcessPoolExecutor(jobs, imported_once, max_tasks_per_child=1) as pool:
+    fresh = multiprocessing.get_context("forkserver")  # a process for each, whose children are its own
+    with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
         waiting = {pool.submit(measure, path, root, keep): path for path in paths}
         for i, future in enumerate(as_completed(waiting), 1):
             path = waiting[future]

@@ -74,6 +74,9 @@ def test_nothing_of_the_page_is_lost(fork, name):
     page, notebook = article(fork.html, name), edition(fork.html, name)
     ours = rendered(notebook)
     figures = taken(page, "kernel-editor, receptive-field-builder")
+    shown = [BeautifulSoup(html, "html.parser") for html in notebooks.of_kind(notebooks.outputs(notebook), "text/html")]
+    whole = BeautifulSoup((fork.html / f"chapters/{name}.html").read_text(encoding="utf-8"), "html.parser")
+    assert [cite.text for one in shown for cite in one.select("cite")] == [c.text for c in whole.select(".claim cite")]
     pictures = taken(ours, "img")
     assert len(pictures) == len(figures) + len(taken(page, "img"))
     assert len([em.extract() for em in ours.select("p > em") if "here is its picture" in em.text]) == len(figures)

@@ -220,20 +220,28 @@ def quote(app, config) -> None:
         **{f"ledger_{word.replace(' ', '_')}": counts[word] for word in VERDICTS}}
 
 
-def cite(app, pagename, template, context, doctree) -> None:
-    """Make the keys of a claim's sources links to the bibliography, with names and year."""
+def cited(app, html: str, link=lambda words, work: words) -> str:
+    """HTML in which a claim's sources have names and year instead of keys of references.bib."""
     works = {c.key: c for c in app.env.get_domain("cite").citations}
 
-    def link(match) -> str:
+    def named(match) -> str:
         if not (work := works.get(match[0])):
             return match[0]
         names = [" ".join(map(str, person.rich_last_names)) for person in work.entry.persons["author"]]
         who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        return link(f"{who}, {work.entry.fields['year']}", work)
+
+    return re.sub(r"(?<=<cite>\[).*?(?=\]</cite>)", lambda m: re.sub(r"[^,\s]+", named, m[0]), html)
+
+
+def cite(app, pagename, template, context, doctree) -> None:
+    """Link a claim's sources to the bibliography."""
+    def link(words, work) -> str:
         page = app.builder.get_relative_uri(pagename, work.bibliography_key.docname)
-        return f'<a href="{page}#{work.citation_id}">{who}, {work.entry.fields["year"]}</a>'
+        return f'<a href="{page}#{work.citation_id}">{words}</a>'
 
     if body := context.get("body"):
-        context["body"] = re.sub(r"(?<=<cite>\[).*?(?=\]</cite>)", lambda m: re.sub(r"[^,\s]+", link, m[0]), body)
+        context["body"] = cited(app, body, link)
 
 
 def setup(app):

@@ -5,6 +5,7 @@ exercises numbered as on the page, references as links to it. The first code cel
 for places where `course` cannot be imported. The files replace the sources that the page's download button gives.
 """
 import base64
+import copy
 import io
 import json
 import mimetypes
@@ -23,6 +24,7 @@ from myst_parser.parsers.mdit import create_md_parser
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 
+import ledger
 import notebooks
 import reach
 import refresh
@@ -380,8 +382,10 @@ class Edition:
         kept = slide("-") | ({"tags": tags} if tags else {})
         if HIDDEN & set(tags):
             kept |= FOLDED
-        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=cell.outputs,
+        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=copy.deepcopy(cell.outputs),
                                           execution_count=cell.execution_count)
+        for out in (out for out in shown.outputs if "<cite>" in str(out.get("data", {}).get("text/html"))):
+            out.data["text/html"] = ledger.cited(self.app, "".join(out.data["text/html"]))
         cells = [shown]
         if figure := about.get("figure"):
             number = self.number("figure", figure.get("name", ""))

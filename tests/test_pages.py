@@ -297,9 +297,9 @@ def test_reading_on_is_light(browser, site):
 @pytest.mark.parametrize("page", FORMED)
 def test_a_chapter_opens_with_a_picture_and_shows_the_code_that_teaches(browser, site, page):
     with visiting(browser, site) as visit:
+        go(visit, site, page)
         for width, height in ((390, 844), (1280, 800)):
             visit.tab.set_viewport_size({"width": width, "height": height})
-            go(visit, site, page)
             seen = visit.tab.evaluate(OPENING)
             assert seen["top"] < height, f"at {width} pixels the first picture begins at {seen['top']:.0f}"
         assert seen["bottom"] <= height, f"at {width} pixels the first picture ends at {seen['bottom']:.0f}"

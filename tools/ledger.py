@@ -240,7 +240,7 @@ def cite(app, pagename, template, context, doctree) -> None:
         page = app.builder.get_relative_uri(pagename, work.bibliography_key.docname)
         return f'<a href="{page}#{work.citation_id}">{words}</a>'
 
-    if body := context.get("body"):
+    if "<cite>" in (body := context.get("body", "")):
         context["body"] = cited(app, body, link)
 
 

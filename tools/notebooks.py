@@ -45,18 +45,10 @@ def digest(*parts: str | bytes) -> str:
 
 def toc_files(root: Path = ROOT) -> list[str]:
     """The pages of `_toc.yml` in their order, without suffix; ValueError where it has another form."""
-    def walk(node):
-        for key, value in node.items():
-            if key in ("root", "file"):
-                yield value
-            elif key in ("parts", "chapters", "sections"):
-                for child in value:
-                    yield from walk(child)
     try:
-        parse_toc_yaml(root / "_toc.yml", "utf-8-sig")
+        return list(parse_toc_yaml(root / "_toc.yml", "utf-8-sig"))
     except (yaml.YAMLError, MalformedError) as e:
         raise ValueError(f"_toc.yml: {e}") from None
-    return list(walk(yaml.safe_load(read_text(root / "_toc.yml"))))
 
 
 def sources(root: Path = ROOT) -> list[Path]:

@@ -5,7 +5,6 @@ exercises numbered as on the page, references as links to it. The first code cel
 for places where `course` cannot be imported. The files replace the sources that the page's download button gives.
 """
 import base64
-import copy
 import io
 import json
 import mimetypes
@@ -382,7 +381,7 @@ class Edition:
         kept = slide("-") | ({"tags": tags} if tags else {})
         if HIDDEN & set(tags):
             kept |= FOLDED
-        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=copy.deepcopy(cell.outputs),
+        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=cell.outputs,
                                           execution_count=cell.execution_count)
         for out in (out for out in shown.outputs if "<cite>" in str(out.get("data", {}).get("text/html"))):
             out.data["text/html"] = ledger.cited(self.app, "".join(out.data["text/html"]))

@@ -430,7 +430,7 @@ def test_mean_sd_gives_mean_and_sd_to_the_same_place():
     assert course.mean_sd([1.0, 2.0, 3.0]) == "2.000 ± 1.000"
     assert course.mean_sd([0.0123, 0.0125]) == "0.01240 ± 0.00014"
     assert course.mean_sd([120.0, 140.0]) == "130.0 ± 14.1"
-    assert course.mean_sd([1e-7, 3e-7]) == "2.000e-07 ± 1.41e-07"
+    assert course.mean_sd([1e-7, 3e-7]) == "2.000e-07 ± 1.414e-07"
     with pytest.raises(ValueError, match=r"values: got shape \(\)"):
         course.mean_sd(1.0)
 
@@ -648,6 +648,14 @@ def test_glue_stores_what_mystnb_reads(monkeypatch, value, text):
     data, how = glued(monkeypatch, "name", value)
     assert data == {prefix + "text/plain": text}
     assert how == {"raw": True, "metadata": {"scrapbook": {"name": "name", "mime_prefix": prefix}}}
+
+
+def test_glue_shows_nothing_to_a_person(monkeypatch):
+    monkeypatch.setattr(course.machinery.numbers, "watched", lambda: True)
+    monkeypatch.setattr(course.machinery.numbers, "display", lambda *_, **__: pytest.fail("it shows something"))
+    course.glue("name", 3)
+    with pytest.raises(ValueError, match="glue 'name': got nan"):
+        course.glue("name", float("nan"))
 
 
 def test_glue_refuses_what_is_no_number():

@@ -151,7 +151,9 @@ def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
     assert printed["text/plain"].splitlines() == [
         "Claim. A UNet beats a plain CNN of the same size. [he2016deep, lecture]",
         "Verdict. Holds when: shading; weights (open: SSIM of the blurred pictures)",
-        "Because. Tried: 480 updates, 64 pixels.",
+        "Because. Ratios: geometric means; differences: means; in brackets intervals of 95 %,",
+        "n = 5. Smallest effect that counts: 0.005 or 2 %. Open: more seeds may decide. Tried:",
+        "480 updates, 64 pixels.",
         "- shading: yes; ratio 0.8000 [0.8000, 0.8000], n = 5",
         "- weights: yes; exact, true in 1 of 1",
         "- SSIM of the blurred pictures: open; difference 0.0660 [-0.0497, 0.1817], n = 5"]
@@ -177,8 +179,12 @@ def test_the_chip_and_the_rows_say_what_the_rule_says(judged):
     sign, words = soup.select_one(".chip").text.split(" ", 1)
     assert (words, sign) == (said, verdict.SIGNS[said]) and soup.select_one(f".chip.{said.replace(' ', '-')}")
     assert claim == "Claim. A & B. [lecture]"
-    assert because == f"Verdict. {sign} {words} Conditions that say yes: {judged.count('yes')} of 2."
-    assert soup.caption.text == "Means, with intervals of 95 %, n = 5. Tried: 64 pixels."
+    told = f"Verdict. {sign} {words}: yes in {judged.count('yes')} of 2"
+    assert because == "; ".join([told, *(f"{word} in {judged.count(word)}" for word in verdict.MEANINGS
+                                         if word in judged)]) + "."
+    about = "Ratios: geometric means; in brackets intervals of 95 %, n = 5. Smallest effect that counts: 2 %. "
+    meant = "; ".join(f"{word}: {meaning}" for word, meaning in verdict.MEANINGS.items() if word in judged)
+    assert soup.caption.text == f"{about}{meant and meant.capitalize() + '. '}Tried: 64 pixels."
     rows = [[cell.text for cell in row.select("th, td")] for row in soup.select("tbody tr")]
     assert rows == [[f"task {k} < 9", f"{verdict.SIGNS[word]} {word}", "ratio 1.100 [1.000, 1.200]"]
                     for k, word in enumerate(judged)]
@@ -188,13 +194,14 @@ def test_counts_that_differ_stand_in_their_rows():
     found = verdict.record("name", "S.", "lecture", {"five": (drawn(1)[:5], ">", 0), "all": (drawn(1), ">", 0),
                                                      "rank": (7, "=", 7, "exact")}, "psnr")
     soup = BeautifulSoup(verdict.shown(found), "html.parser")
-    assert soup.caption.text == "Means, with intervals of 95 %."
+    assert soup.caption.text == ("Differences: means; in brackets intervals of 95 %. Smallest effect that counts: "
+                                 "0.2 dB.")
     assert [row.select("td")[1].text for row in soup.select("tbody tr")] == [
         verdict.in_words(c) for c in found["conditions"]]
 
 
 def test_every_verdict_and_every_word_on_a_condition_has_a_sign():
-    assert set(verdict.SIGNS) == {*verdict.VERDICTS, *verdict.AGAINST, "yes", "no difference", "open"}
+    assert set(verdict.SIGNS) == {*verdict.VERDICTS, *verdict.MEANINGS, "yes"}
     assert len({verdict.SIGNS[word] for word in verdict.VERDICTS}) == len(verdict.VERDICTS)
 
 

@@ -100,8 +100,8 @@ def effects() -> str:
     """The kinds of effect and the smallest that matter, as a table in Markdown."""
     kinds = rule["EFFECTS"].values()
     return table("what is compared | as | smallest effect that matters",
-                 [[e.of, "ratio", f"{100 * e.smallest:.0f} %"] for e in kinds if e.ratio]
-                 + [[e.of, "difference", f"{e.smallest} {e.unit}"] for e in kinds if not e.ratio])
+                 [[e.of, "ratio" if e.ratio else "difference", e.least]
+                  for e in sorted(kinds, key=lambda e: not e.ratio)])
 
 
 def page(found: list[dict]) -> str:

@@ -41,6 +41,8 @@ BLOCKS = {"heading_open", "fence", "colon_fence", "code_block", "math_block", "m
           "footnote_reference_open", "myst_target", "myst_line_comment", "myst_block_break"}
 CODE = {"code", "code-block", "sourcecode"}
 FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what JupyterLab and Colab go by
+# In the HTML of an explorable: the name of a parameter, and its value in the frame that is shown first
+FRAME = re.compile(r"<div><label><span>([^<]*)</span>(?:<select.*?selected>|<input.*?<output>)([^<]*)<")
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}  # tags of cells whose code the page folds or lacks
 UNPACK = '''\
 # @title The book's helper, for places that lack it: unpacked, not downloaded
@@ -115,9 +117,9 @@ class Edition:
         return f"{posixpath.basename(name)}.ipynb" if beside else None
 
     def link(self, words: str, uri: str) -> str:
-        """Markdown of a reference; the words alone where nobody knows the page's address."""
-        to = self.address(uri)
-        return f"[{words}]({to})" if to else words
+        """Markdown of a reference; where nobody knows the address, its words, in italics if they name another page."""
+        to, here = self.address(uri), self.inside(uri).partition("#")[0] == f"{self.docname}.html"
+        return f"[{words}]({to})" if to else words if here or "*" in words else f"*{words}*"
 
     def label(self, name: str) -> str:
         """The anchor of a label in this chapter."""
@@ -376,16 +378,21 @@ class Edition:
         return nbformat.v4.new_markdown_cell(text, id=identity[:64], metadata=slide(kind))
 
     def code(self, cell):
-        """The cell and, behind a figure, its caption."""
+        """The cell and, behind a figure, its caption; behind an explorable, what its stored frame shows."""
         tags, about = cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})
         kept = slide("-") | ({"tags": tags} if tags else {})
         if HIDDEN & set(tags):
             kept |= FOLDED
-        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=cell.outputs,
+        outputs = [out for out in cell.outputs if notebooks.GLUED + "text/plain" not in out.get("data", {})]
+        shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=outputs,
                                           execution_count=cell.execution_count)
         for out in (out for out in shown.outputs if "<cite>" in str(out.get("data", {}).get("text/html"))):
             out.data["text/html"] = ledger.cited(self.app, "".join(out.data["text/html"]))
         cells = [shown]
+        for i, html in enumerate(notebooks.of_kind(outputs, "text/html")):
+            if frame := "; ".join(f"{name} {value}" for name, value in FRAME.findall(html)):
+                said = f"*The stored picture above shows {frame}. Run its cell, and sliders change it.*"
+                cells.append(self.prose(said, f"{cell.id}-frame-{i}"))
         if figure := about.get("figure"):
             number = self.number("figure", figure.get("name", ""))
             caption = f"**Figure {number}.** {figure['caption']}" if number else figure["caption"]

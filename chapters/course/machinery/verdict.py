@@ -4,14 +4,17 @@ import math
 import operator
 import re
 import textwrap
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 FEWEST, LEVEL, FIRM = 5, 0.95, 0.99  # seeds; level of the intervals; the level at which a verdict is firm
 VERDICTS = "holds", "holds when", "no difference here", "false as told", "open here"
 AGAINST = "reversed", "not so"  # words on a condition that the sentence does not survive
+MEANINGS = {"no difference": "less than that", "reversed": "the opposite, by more than that",
+            "not so": "no such effect, perhaps the opposite", "open": "more seeds may decide"}
 SIGNS = {**dict(zip(VERDICTS, "✓◐≈✗?")), "yes": "✓", "reversed": "✗", "not so": "✗", "no difference": "≈", "open": "?"}
 RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge}
 
@@ -22,6 +25,11 @@ class Effect(NamedTuple):
     smallest: float
     ratio: bool
     unit: str = ""
+
+    @property
+    def least(self) -> str:
+        """The smallest difference in words: "2 %", "0.2 dB"."""
+        return f"{100 * self.smallest:.0f} %" if self.ratio else f"{self.smallest:g} {self.unit}".rstrip()
 
 
 EFFECTS = {
@@ -39,7 +47,7 @@ def interval(differences, level: float = LEVEL):
     """Mean of differences (..., n) and its confidence interval by Student's t: mean, low, high, each (...)."""
     d = np.asarray(differences, dtype=float)
     n = d.shape[-1]
-    half = stats.t.ppf((1 + level) / 2, n - 1) * d.std(-1, ddof=1) / math.sqrt(n)
+    half = stdtrit(n - 1, (1 + level) / 2) * d.std(-1, ddof=1) / math.sqrt(n)
     return d.mean(-1), d.mean(-1) - half, d.mean(-1) + half
 
 
@@ -148,12 +156,32 @@ def wrapped(text: str) -> str:
     return textwrap.fill(kept, 88, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
 
 
+def common_n(record: dict) -> str:
+    """", n = 5" where all conditions have as many seeds, else nothing."""
+    counts = {f", n = {c['n']}" for c in record["conditions"] if "low" in c}
+    return counts.pop() if len(counts) == 1 else ""
+
+
+def explained(record: dict) -> str:
+    """What the numbers of a claim are, what its words on conditions mean, and what was tried."""
+    compared = [c for c in record["conditions"] if c["effect"] != "exact"]
+    kinds = {EFFECTS[c["effect"]] for c in compared}
+    means = [word for word, ratio in (("ratios: geometric means", True), ("differences: means", False))
+             if any(kind.ratio == ratio for kind in kinds)]
+    least = sorted({kind.least for kind in kinds})
+    words = [f"{word}: {meaning}" for word, meaning in MEANINGS.items() if word in {c["judged"] for c in compared}]
+    said = [f"{'; '.join(means)}; in brackets intervals of 95 %{common_n(record)}", "smallest effect that counts: "
+            + " or ".join(least), "; ".join(words)] if compared else []
+    said += [f"tried: {record['scale']}"] * bool(record["scale"])
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in said if part)
+
+
 def told(record: dict) -> str:
     """What a claim prints."""
-    said, scale = record["words"], record["scale"]
+    said = record["words"]
     because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in record["conditions"]]
     lines = [f"Claim. {record['sentence']} [{', '.join(record['sources'])}]", f"Verdict. {said[0].upper()}{said[1:]}",
-             f"Because.{scale and f' Tried: {scale}.'}", *because]
+             f"Because. {explained(record)}".strip(), *because]
     return "\n".join(map(wrapped, lines))
 
 
@@ -164,16 +192,15 @@ def chip(said: str) -> str:
 
 def shown(record: dict) -> str:
     """What a claim shows, as HTML: the sentence, the verdict as a chip, and a row of numbers for each condition."""
-    found, sources, tried = record["conditions"], ", ".join(record["sources"]), html.escape(record["scale"])
-    yes, head = sum(c["judged"] == "yes" for c in found), ("where", "judged", "measured")
-    counts = {f", n = {c['n']}" for c in found if "low" in c}
-    n = counts.pop() if len(counts) == 1 else ""  # said once where it is the same in all rows
+    found, sources, head = record["conditions"], ", ".join(record["sources"]), ("where", "judged", "measured")
+    judged = Counter(c["judged"] for c in found)
+    others = "".join(f"; {word} in {judged[word]}" for word in MEANINGS if judged[word])
+    n = common_n(record)  # said once
     rows = "".join(f'<tr><th scope="row">{html.escape(c["condition"])}</th><td>{SIGNS[c["judged"]]} {c["judged"]}</td>'
                    f"<td>{in_words(c).removesuffix(n)}</td></tr>\n" for c in found)
     return (f'<div class="claim">\n<p><b>Claim.</b> {html.escape(record["sentence"])} <cite>[{sources}]</cite></p>\n'
-            f"<p><b>Verdict.</b> {chip(record['verdict'])} Conditions that say yes: {yes} of {len(found)}.</p>\n"
-            '<table class="numbers">\n'
-            f"<caption>Means, with intervals of 95 %{n}.{tried and f' Tried: {tried}.'}</caption>\n"
+            f"<p><b>Verdict.</b> {chip(record['verdict'])}: yes in {judged['yes']} of {len(found)}{others}.</p>\n"
+            f'<table class="numbers">\n<caption>{html.escape(explained(record))}</caption>\n'
             f"<thead><tr>{''.join(f'<th scope=col>{word}</th>' for word in head)}</tr></thead>\n"
             f"<tbody>\n{rows}</tbody>\n</table>\n</div>")
 

@@ -475,6 +475,34 @@ def test_nbval_compares_by_the_rule_and_numbers_cells_as_jupyter_does(book):
     assert "integer 43 became 42" in done.stdout and "was never run" in done.stdout
 
 
+@pytest.mark.parametrize(("form", "first", "second", "said"), [
+    ({"form": 2}, "a = 1", "a = [1]", "the name 'a' is a sequence here and was a number before; wanted another name"),
+    ({"form": 2}, "def a(): pass", "a = {}", "the name 'a' is a dict here and was a function before"),
+    ({"form": 2}, "a, b = 1, [1]", "a, b = 2.5, (3,)", ""),
+    ({}, "a = 1", "a = [1]", ""),
+])
+def test_a_name_stays_one_kind_of_thing(book, form, first, second, said):
+    notebook = notebooks.read(book / "chapters/other.ipynb")
+    notebook.metadata["book"] = form
+    notebook.cells = [new_code_cell(code, id=f"c{k}", execution_count=k) for k, code in enumerate((first, second), 1)]
+    notebooks.store(notebook, book / "chapters/other.ipynb")
+    done = nbval(book, "-k", "other")
+    failed = re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M)
+    assert failed == ["chapters/other.ipynb::cell [2]"] * bool(said) and said in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(("form", "failed"), [({"form": 2}, ["chapters/other.ipynb::cell [1]"]), ({}, [])])
+def test_a_cell_that_runs_again_gives_the_same_numbers(book, form, failed):
+    notebook = notebooks.read(book / "chapters/other.ipynb")
+    notebook.metadata["book"] = form
+    notebook.cells = [new_code_cell("a = globals().get('a', 6) + 1\nprint(a)", id="c", execution_count=1,
+                                    outputs=[new_output("stream", text="7\n")])]
+    notebooks.store(notebook, book / "chapters/other.ipynb")
+    done = nbval(book, "-k", "other")
+    assert re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M) == failed, done.stdout
+    assert not failed or "integer 7 became 8" in done.stdout
+
+
 def test_foreign_notebooks_are_no_tests(book, foreign):
     foreign(book)
     done = nbval(book, "--collect-only")

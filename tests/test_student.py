@@ -79,15 +79,24 @@ def test_nothing_of_the_page_is_lost(fork, name):
     assert [cite.text for one in shown for cite in one.select("cite")] == [c.text for c in whole.select(".claim cite")]
     pictures = taken(ours, "img")
     assert len(pictures) == len(figures) + len(taken(page, "img"))
-    assert len([em.extract() for em in ours.select("p > em") if "here is its picture" in em.text]) == len(figures)
+    assert len([em.extract() for em in ours.select("p > em") if "Here is its picture" in em.text]) == len(figures)
     taken(page, ".eqno, .footnote-reference, .footnote .label, .backrefs, .fn-backref")
     for link in page.select("div > .admonition-title a"):  # the title of a solution leads to its exercise
         link.unwrap()
-    frames = [em.extract().text for em in ours.select("p > em") if "The stored picture above" in em.text]
-    first = [[f"{label.span.text} {(label.select_one('option[selected]') or label.parent.output).text}"
+    frames = [em.extract().text for em in ours.select("p > em") if "The stored picture shows" in em.text]
+    first = [[f"{label.span.text} = {(label.select_one('option[selected]') or label.parent.output).text}"
               for label in one.select(".explore-controls label")] for one in whole.select("figure.explore")]
-    assert frames == [f"The stored picture above shows {'; '.join(values)}. Run its cell, and sliders change it."
-                      for values in first]
+    assert frames == [f"The stored picture shows {'; '.join(values)}. Run all cells down to it, and controls above it "
+                      "change it." for values in first]
+    listed = ours.find("h2", string="References")
+    assert bool(listed) == bool(whole.select("article a[href*='bibliography.html#']"))
+    if listed:  # each work that the page cites, once
+        works = [item.extract().text for item in listed.find_next("ul").select("li")]
+        assert len(works) == len({a["href"] for a in whole.select("article a[href*='bibliography.html#']")})
+        listed.find_next("ul").extract(), listed.extract()
+    words = [one.extract() for one in ours.select("details") if "in words" in one.summary.text]
+    alts = [image["alt"] for image in whole.select(".cell img") if not image.find_parent("figure", class_="explore")]
+    assert [one.p.text for one in words] == list(dict.fromkeys(alts))  # the page has each for light and dark
     taken(ours, "sup")
     for term in page.select("dt"):  # a definition list is a list there
         term.append(": ")

@@ -149,14 +149,16 @@ def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
                   effect="rmse", scale="480 updates, 64 pixels")
     (printed, about), (glued, where) = kept
     assert printed["text/plain"].splitlines() == [
-        "Claim. A UNet beats a plain CNN of the same size. [he2016deep, lecture]",
+        "Claim. A UNet beats a plain CNN of the same size. [he2016deep, the lecture behind this",
+        "book]",
         "Verdict. Holds when: shading; weights (open: SSIM of the blurred pictures)",
         "Because. Ratios: geometric means; differences: means; in brackets intervals of 95 %,",
-        "n = 5. Smallest effect that counts: 0.005 or 2 %. Open: more seeds may decide. Tried:",
+        "n = 5. Yes: the whole interval is as wanted. Open: more seeds may decide. Tried:",
         "480 updates, 64 pixels.",
-        "- shading: yes; ratio 0.8000 [0.8000, 0.8000], n = 5",
-        "- weights: yes; exact, true in 1 of 1",
-        "- SSIM of the blurred pictures: open; difference 0.0660 [-0.0497, 0.1817], n = 5"]
+        "- shading: yes; ratio 0.8000 [0.8000, 0.8000], n = 5; wanted < 0.98",
+        "- weights: yes; exact, true in 1 of 1; wanted true in all",
+        "- SSIM of the blurred pictures: open; difference 0.0660 [-0.0497, 0.1817], n = 5;",
+        "wanted > 0.005"]
     assert printed["text/html"] == verdict.shown(about["record"])
     assert glued == {"application/papermill.record/text/plain":
                      "'holds when: shading; weights (open: SSIM of the blurred pictures)'"}
@@ -170,32 +172,45 @@ def test_claim_prints_its_three_lines_and_stores_the_record(monkeypatch):
 @pytest.mark.parametrize("judged", [["yes", "yes"], ["yes", "reversed"], ["no difference"] * 2, ["reversed", "not so"],
                                     ["open", "yes"], ["open", "not so"]])
 def test_the_chip_and_the_rows_say_what_the_rule_says(judged):
-    conditions = [{"condition": f"task {k} < 9", "effect": "rmse", "mean": 1.1, "low": 1.0, "high": 1.2, "n": 5,
-                   "smallest": 0.02, "judged": word} for k, word in enumerate(judged)]
+    conditions = [{"condition": f"task {k} < 9", "effect": "rmse", "relation": "<", "mean": 1.1, "low": 1.0,
+                   "high": 1.2, "n": 5, "smallest": 0.02, "judged": word} for k, word in enumerate(judged)]
     said = str(verdict.verdict(judged))
     soup = BeautifulSoup(verdict.shown({"sentence": "A & B.", "sources": ["lecture"], "scale": "64 pixels",
                                         "verdict": said, "conditions": conditions}), "html.parser")
     claim, because = [p.text for p in soup.select("p")]
     sign, words = soup.select_one(".chip").text.split(" ", 1)
     assert (words, sign) == (said, verdict.SIGNS[said]) and soup.select_one(f".chip.{said.replace(' ', '-')}")
-    assert claim == "Claim. A & B. [lecture]"
+    assert claim == "Claim. A & B. [the lecture behind this book]"
     told = f"Verdict. {sign} {words}: yes in {judged.count('yes')} of 2"
     assert because == "; ".join([told, *(f"{word} in {judged.count(word)}" for word in verdict.MEANINGS
                                          if word in judged)]) + "."
-    about = "Ratios: geometric means; in brackets intervals of 95 %, n = 5. Smallest effect that counts: 2 %. "
-    meant = "; ".join(f"{word}: {meaning}" for word, meaning in verdict.MEANINGS.items() if word in judged)
-    assert soup.caption.text == f"{about}{meant and meant.capitalize() + '. '}Tried: 64 pixels."
+    about = "Ratios: geometric means; in brackets intervals of 95 %, n = 5. Yes: the whole interval is as wanted. "
+    meant = [f"{word}: {meaning}. " for word, meaning in (verdict.MEANINGS | {said: verdict.REASONS.get(said)}).items()
+             if word in judged or word in verdict.REASONS and word == said]
+    assert soup.caption.text == f"{about}{''.join(one.capitalize() for one in meant)}Tried: 64 pixels."
     rows = [[cell.text for cell in row.select("th, td")] for row in soup.select("tbody tr")]
-    assert rows == [[f"task {k} < 9", f"{verdict.SIGNS[word]} {word}", "ratio 1.100 [1.000, 1.200]"]
+    assert rows == [[f"task {k} < 9", f"{verdict.SIGNS[word]} {word}", "ratio 1.100 [1.000, 1.200]", "< 0.98"]
                     for k, word in enumerate(judged)]
+
+
+@pytest.mark.parametrize(("relation", "ratio", "difference"), [
+    ("<", "< 0.98", "< -0.2 dB"), (">", "> 1.02", "> 0.2 dB"), ("<=", "< 1.02", "< 0.2 dB"),
+    (">=", "> 0.98", "> -0.2 dB"), ("=", "0.98 to 1.02", "-0.2 to 0.2 dB")])
+def test_what_is_wanted_is_what_the_rule_asks(relation, ratio, difference):
+    assert verdict.wanted({"effect": "rmse", "relation": relation}) == ratio
+    assert verdict.wanted({"effect": "psnr", "relation": relation}) == difference
+    low, high = {"<": (-1, -0.2), ">": (0.2, 1), "<=": (-1, 0.2), ">=": (-0.2, 1), "=": (-0.2, 0.2)}[relation]
+    assert verdict.judge(low + 1e-6, high - 1e-6, 0.2, relation) == "yes"
+    beyond = [(low - 1e-6, high - 1e-6)] * (low != -1) + [(low + 1e-6, high + 1e-6)] * (high != 1)
+    assert all(verdict.judge(*interval, 0.2, relation) != "yes" for interval in beyond)
 
 
 def test_counts_that_differ_stand_in_their_rows():
     found = verdict.record("name", "S.", "lecture", {"five": (drawn(1)[:5], ">", 0), "all": (drawn(1), ">", 0),
                                                      "rank": (7, "=", 7, "exact")}, "psnr")
     soup = BeautifulSoup(verdict.shown(found), "html.parser")
-    assert soup.caption.text == ("Differences: means; in brackets intervals of 95 %. Smallest effect that counts: "
-                                 "0.2 dB.")
+    assert soup.caption.text == ("Differences: means; in brackets intervals of 95 %. "
+                                 "Yes: the whole interval is as wanted.")
     assert [row.select("td")[1].text for row in soup.select("tbody tr")] == [
         verdict.in_words(c) for c in found["conditions"]]
 

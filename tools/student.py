@@ -96,7 +96,7 @@ class Edition:
                     if not s["ids"][0].endswith("-content")]
         numbers = self.env.toc_secnumbers.get(docname, {})
         self.numbers = iter([numbers.get("" if i == 0 else f"#{s['ids'][0]}") for i, s in enumerate(sections)])
-        self.notes, self.titles, self.depth = [], {}, 0
+        self.notes, self.titles, self.depth, self.cited = [], {}, 0, set()
 
     def lack(self, what: str, wanted: str = "one of the marks that CONTRIBUTING lists, or a form in tools/student.py"):
         return ExtensionError(f"{self.docname}.ipynb: {what} has no form in the student edition, wanted {wanted}")
@@ -117,9 +117,10 @@ class Edition:
         return f"{posixpath.basename(name)}.ipynb" if beside else None
 
     def link(self, words: str, uri: str) -> str:
-        """Markdown of a reference; where nobody knows the address, its words, in italics if they name another page."""
-        to, here = self.address(uri), self.inside(uri).partition("#")[0] == f"{self.docname}.html"
-        return f"[{words}]({to})" if to else words if here or "*" in words else f"*{words}*"
+        """Markdown of a reference; where nobody knows the address, its words, in italics if they name a page."""
+        to, page = self.address(uri), self.inside(uri).partition("#")[0]
+        named = page not in (f"{self.docname}.html", "chapters/bibliography.html")
+        return f"[{words}]({to})" if to else f"*{words}*" if named and "*" not in words else words
 
     def label(self, name: str) -> str:
         """The anchor of a label in this chapter."""
@@ -144,6 +145,7 @@ class Edition:
         """What a reference shows, as Markdown; before and after it, its paragraph has these texts."""
         match = re.fullmatch(r"(?P<words>.*?)\s*<(?P<target>[^<>]+)>", text, re.S)
         words, target = (match["words"], match["target"]) if match else ("", text)
+        self.cited |= {key.strip() for key in target.split(",")} if role.startswith("cite:") else set()
         domain, kind = {"eq": ("math", "eq"), "doc": ("std", "doc"), "ref": ("std", "ref"),
                         "numref": ("std", "numref")}.get(role) or role.split(":", 1)
         exercise = getattr(self.env, "sphinx_exercise_registry", {}).get(target)
@@ -297,8 +299,9 @@ class Edition:
                 raise ExtensionError(f"{self.docname}.ipynb: <{live[1]}> has no picture, wanted {picture.name} "
                                      "in chapters/_static")
             said, file = re.sub(r"<[^>]+>", "", content).strip(), f"/chapters/_static/{picture.name}"
-            place = self.link("On the page", self.page)
-            return f"![{said}]({self.embedded(file)})\n\n*{place} you can change this figure; here is its picture.*"
+            place = self.link("on its page", self.page)
+            return (f"*This figure can be changed {place} only. Here is its picture.*\n\n"
+                    f"![{re.sub(r'.*?: it ', 'A figure that ', said, count=1)}]({self.embedded(file)})")
         if name == "raw":
             return content if title.strip() == "html" else ""
         raise self.lack(f"the directive {{{name}}}")
@@ -387,15 +390,18 @@ class Edition:
         shown = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=kept, outputs=outputs,
                                           execution_count=cell.execution_count)
         for out in (out for out in shown.outputs if "<cite>" in str(out.get("data", {}).get("text/html"))):
+            self.cited |= {key for record in notebooks.records([out]) for key in record["sources"]}
             out.data["text/html"] = ledger.cited(self.app, "".join(out.data["text/html"]))
         cells = [shown]
         for i, html in enumerate(notebooks.of_kind(outputs, "text/html")):
-            if frame := "; ".join(f"{name} {value}" for name, value in FRAME.findall(html)):
-                said = f"*The stored picture above shows {frame}. Run its cell, and sliders change it.*"
+            if frame := "; ".join(f"{name} = {value}" for name, value in FRAME.findall(html)):
+                said = f"*The stored picture shows {frame}. Run all cells down to it, and controls above it change it.*"
                 cells.append(self.prose(said, f"{cell.id}-frame-{i}"))
         if figure := about.get("figure"):
             number = self.number("figure", figure.get("name", ""))
             caption = f"**Figure {number}.** {figure['caption']}" if number else figure["caption"]
+            if alt := about.get("image", {}).get("alt"):  # in the text, as few programs show one of an output
+                caption += f"\n\n<details>\n<summary>The figure in words</summary>\n\n{alt}\n\n</details>"
             cells.append(self.prose(caption, f"{cell.id}-caption"))
         return cells
 
@@ -413,12 +419,19 @@ class Edition:
         source = UNPACK.replace("{data}", data).replace("{book}", book)
         return nbformat.v4.new_code_cell(source, id="helper", metadata={**FOLDED, **slide("skip")})
 
+    def works(self):
+        """A cell that lists the works that this chapter cites, for readers who have this file alone."""
+        found = sorted(str(work.formatted_entry.text.render_as("markdown")).replace("\n", " ")
+                       for work in self.env.get_domain("cite").citations if work.key in self.cited)
+        return self.prose("## References\n\n" + "\n".join(f"- {work}" for work in found), "references")
+
     def notebook(self):
         cells = []
         for cell in self.source.cells:
             if cell.cell_type == "code" and not any(c.cell_type == "code" for c in cells):
                 cells.append(self.helper())
             cells += self.code(cell) if cell.cell_type == "code" else [self.prose(cell.source, cell.id)]
+        cells += [self.works()] * bool(self.cited)
         notebook = nbformat.v4.new_notebook(cells=cells, metadata=notebooks.CLEAN_METADATA)
         notebook.metadata["edition"] = digest(notebook)  # see tools/lab.py
         return notebook

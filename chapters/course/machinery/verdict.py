@@ -13,8 +13,11 @@ from scipy.special import stdtrit
 FEWEST, LEVEL, FIRM = 5, 0.95, 0.99  # seeds; level of the intervals; the level at which a verdict is firm
 VERDICTS = "holds", "holds when", "no difference here", "false as told", "open here"
 AGAINST = "reversed", "not so"  # words on a condition that the sentence does not survive
-MEANINGS = {"no difference": "less than that", "reversed": "the opposite, by more than that",
+MEANINGS = {"no difference": "too small to count", "reversed": "the opposite, by enough to count",
             "not so": "no such effect, perhaps the opposite", "open": "more seeds may decide"}
+REASONS = {"false as told": "no condition says yes or is open, and some are against the sentence",
+           "open here": "no condition says yes, and some are open"}
+WHO = {"lecture": "the lecture behind this book", "folklore": "folklore: nobody is known to say it in print"}
 SIGNS = {**dict(zip(VERDICTS, "✓◐≈✗?")), "yes": "✓", "reversed": "✗", "not so": "✗", "no difference": "≈", "open": "?"}
 RELATIONS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge}
 
@@ -126,6 +129,17 @@ def in_words(c: dict) -> str:
     return f"{'ratio' if ratio else 'difference'} {mean} [{low}, {high}]{unit and ' ' + unit}, n = {c['n']}"
 
 
+def wanted(c: dict) -> str:
+    """Where the whole interval of a condition must lie for a yes: '< 0.98', '-0.2 to 0.2 dB'."""
+    if c["effect"] == "exact":
+        return "true in all"
+    _, smallest, ratio, unit = EFFECTS[c["effect"]]
+    low, high = (1 / (1 + smallest), 1 + smallest) if ratio else (-smallest, smallest)
+    low, high, unit = f"{low:.3g}", f"{high:.3g}", unit and f" {unit}"
+    return {"<": f"< {low}", ">": f"> {high}", "<=": f"< {high}", ">=": f"> {low}",
+            "=": f"{low} to {high}"}[c["relation"]] + unit
+
+
 def words(conditions: list[dict]) -> str:
     """The verdict on a claim from its conditions' records: which say yes, which are open, how many are against it."""
     judged = [c["judged"] for c in conditions]
@@ -163,24 +177,31 @@ def common_n(record: dict) -> str:
 
 
 def explained(record: dict) -> str:
-    """What the numbers of a claim are, what its words on conditions mean, and what was tried."""
-    compared = [c for c in record["conditions"] if c["effect"] != "exact"]
-    kinds = {EFFECTS[c["effect"]] for c in compared}
-    means = [word for word, ratio in (("ratios: geometric means", True), ("differences: means", False))
-             if any(kind.ratio == ratio for kind in kinds)]
-    least = sorted({kind.least for kind in kinds})
-    words = [f"{word}: {meaning}" for word, meaning in MEANINGS.items() if word in {c["judged"] for c in compared}]
-    said = [f"{'; '.join(means)}; in brackets intervals of 95 %{common_n(record)}", "smallest effect that counts: "
-            + " or ".join(least), "; ".join(words)] if compared else []
+    """What the numbers of a claim are, what its words mean, and what was tried."""
+    compared, exact = ([c for c in record["conditions"] if (c["effect"] == "exact") == kind] for kind in (False, True))
+    said, judged = [], {c["judged"] for c in compared}
+    if compared:
+        ratios = {EFFECTS[c["effect"]].ratio for c in compared}
+        means = ["ratios: geometric means"] * (True in ratios) + ["differences: means"] * (False in ratios)
+        said = [f"{'; '.join(means)}; in brackets intervals of 95 %{common_n(record)}",
+                "yes: the whole interval is as wanted"]
+    said += [f"{word}: {meaning}" for word, meaning in MEANINGS.items() if word in judged]
+    said += ["reversed, where exact: not true in all"] * any(c["judged"] == "reversed" for c in exact)
+    said += [f"{said}: {why}" for said, why in REASONS.items() if said == record["verdict"]]
     said += [f"tried: {record['scale']}"] * bool(record["scale"])
-    return " ".join(f"{part[0].upper()}{part[1:]}." for part in said if part)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in said)
+
+
+def said_by(record: dict) -> str:
+    """Who says the sentence: keys of references.bib, or what the words beside them mean."""
+    return ", ".join(WHO.get(source, source) for source in record["sources"])
 
 
 def told(record: dict) -> str:
     """What a claim prints."""
     said = record["words"]
-    because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}" for c in record["conditions"]]
-    lines = [f"Claim. {record['sentence']} [{', '.join(record['sources'])}]", f"Verdict. {said[0].upper()}{said[1:]}",
+    because = [f"- {c['condition']}: {c['judged']}; {in_words(c)}; wanted {wanted(c)}" for c in record["conditions"]]
+    lines = [f"Claim. {record['sentence']} [{said_by(record)}]", f"Verdict. {said[0].upper()}{said[1:]}",
              f"Because. {explained(record)}".strip(), *because]
     return "\n".join(map(wrapped, lines))
 
@@ -192,13 +213,17 @@ def chip(said: str) -> str:
 
 def shown(record: dict) -> str:
     """What a claim shows, as HTML: the sentence, the verdict as a chip, and a row of numbers for each condition."""
-    found, sources, head = record["conditions"], ", ".join(record["sources"]), ("where", "judged", "measured")
+    found, head = record["conditions"], ("where", "judged", "measured", "wanted")
     judged = Counter(c["judged"] for c in found)
     others = "".join(f"; {word} in {judged[word]}" for word in MEANINGS if judged[word])
     n = common_n(record)  # said once
-    rows = "".join(f'<tr><th scope="row">{html.escape(c["condition"])}</th><td>{SIGNS[c["judged"]]} {c["judged"]}</td>'
-                   f"<td>{in_words(c).removesuffix(n)}</td></tr>\n" for c in found)
-    return (f'<div class="claim">\n<p><b>Claim.</b> {html.escape(record["sentence"])} <cite>[{sources}]</cite></p>\n'
+    rows = ""
+    for c in found:
+        cells = f"{SIGNS[c['judged']]} {c['judged']}", in_words(c).removesuffix(n), html.escape(wanted(c))
+        rows += f'<tr><th scope="row">{html.escape(c["condition"])}</th>'
+        rows += "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+    return (f'<div class="claim">\n<p><b>Claim.</b> {html.escape(record["sentence"])} '
+            f"<cite>[{said_by(record)}]</cite></p>\n"
             f"<p><b>Verdict.</b> {chip(record['verdict'])}: yes in {judged['yes']} of {len(found)}{others}.</p>\n"
             f'<table class="numbers">\n<caption>{html.escape(explained(record))}</caption>\n'
             f"<thead><tr>{''.join(f'<th scope=col>{word}</th>' for word in head)}</tr></thead>\n"

@@ -430,6 +430,20 @@ def test_other_line_endings_and_byte_order_marks_make_nothing_stale(book):
     assert call(book).stdout == "0 of 2 chapters to execute\n"
 
 
+def test_whole_numbers_are_those_of_jupyterlab(book):
+    path = book / "chapters/good.ipynb"
+    notebook = notebooks.read(path)
+    notebook.cells[0].outputs = [new_output("display_data", data={}, metadata={"record": {"mean": 2.0, "low": 1e-7}})]
+    saved = nbformat.from_dict(notebook)
+    saved.cells[0].outputs[0].metadata.record.mean = 2
+    assert refresh.outputs(saved) == refresh.outputs(notebook)
+    saved.cells[0].outputs[0].metadata.record.mean = 2.5
+    assert refresh.outputs(saved) != refresh.outputs(notebook)
+    measured = times.record(5.04, 0.3, 200.2)
+    assert isinstance(measured["seconds"], int)
+    assert times.seal(measured | {"seconds": 5.0}) == measured | {"seconds": 5.0}
+
+
 def test_clone_with_windows_line_endings_is_fresh(book, tmp_path):
     for file in (".gitattributes", ".ci/run", "Makefile"):
         (book / file).parent.mkdir(exist_ok=True)

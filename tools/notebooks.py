@@ -43,6 +43,12 @@ def digest(*parts: str | bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
+def canonical(value) -> str:
+    """JSON with sorted keys, where 5.0 is 5: so JupyterLab writes it when it saves."""
+    return json.dumps(json.loads(json.dumps(value), parse_float=lambda text: int(number) if (
+        number := float(text)).is_integer() else number), sort_keys=True)
+
+
 def toc_files(root: Path = ROOT) -> list[str]:
     """The pages of `_toc.yml` in their order, without suffix; ValueError where it has another form."""
     try:

@@ -11,7 +11,6 @@ the stored notebook as it was.
 """
 import argparse
 import errno
-import json
 import multiprocessing
 import os
 import re
@@ -24,6 +23,7 @@ from pathlib import Path
 from notebooks import (  # before nbformat, which it makes quick
     CLEAN_METADATA,
     ChapterError,
+    canonical,
     chapters,
     choose,
     clear,
@@ -57,8 +57,8 @@ def sources(notebook) -> list:
 
 def outputs(notebook) -> str:
     """A digest of the outputs of a notebook, and of how far they move."""
-    return digest(*(json.dumps([c.execution_count, c.outputs, *([c.metadata.drift] if "drift" in c.metadata else [])],
-                               sort_keys=True) for c in code_cells(notebook)))
+    return digest(*(canonical([c.execution_count, c.outputs, *([c.metadata.drift] if "drift" in c.metadata else [])])
+                    for c in code_cells(notebook)))
 
 
 def rows_read(notebook, root: Path = ROOT) -> list[Path]:

@@ -6,7 +6,6 @@ for places where `course` cannot be imported. The files replace the sources that
 """
 import base64
 import io
-import json
 import mimetypes
 import posixpath
 import re
@@ -62,7 +61,7 @@ except Exception:  # this file is alone, or another package has that name
 def digest(notebook) -> str:
     """One for all that a person sees of a notebook."""
     seen = ([c.cell_type, c.source, c.get("execution_count"), c.get("outputs")] for c in notebook.cells)
-    return notebooks.digest(*(json.dumps(cell, sort_keys=True) for cell in seen))
+    return notebooks.digest(*map(notebooks.canonical, seen))
 
 
 def slide(kind: str) -> dict:

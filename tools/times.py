@@ -24,10 +24,11 @@ def machine() -> str:
 def seal(measured: dict) -> dict:
     """The record with the digest of all else in it."""
     rest = {key: value for key, value in measured.items() if key != "digest"}
-    return rest | {"digest": notebooks.digest(json.dumps(rest, sort_keys=True))}
+    return rest | {"digest": notebooks.digest(notebooks.canonical(rest))}
 
 
 def record(seconds: float, over_seeds: float, peak_mib: float) -> dict:
     """The record of one run on this machine: all cells, those that name SEEDS, and the kernel's peak memory."""
-    return seal({"seconds": round(seconds, 1), "over_seeds": round(over_seeds, 1), "peak_mib": round(peak_mib),
-                 "machine": machine()})
+    return seal(json.loads(notebooks.canonical({
+        "seconds": round(seconds, 1), "over_seeds": round(over_seeds, 1), "peak_mib": round(peak_mib),
+        "machine": machine()})))

@@ -46,9 +46,9 @@ def test_total_variation_removes_noise_and_its_best_weight_is_taken():
     x = torch.zeros(2, 1, 24, 24)
     x[..., 8:16, 8:16] = 1
     y = course.blur(x, course.gaussian(1.0)) + 0.02 * torch.randn_like(x)
-    errors = [course.rmse(places.tv(y, weight, "reflect"), x, together=True) for weight in places.TV_WEIGHTS]
+    errors = [course.rmse(field_used.tv(y, weight, "reflect"), x, together=True) for weight in field_used.TV_WEIGHTS]
     assert min(errors) < 0.5 * course.rmse(y, x, together=True)
-    assert course.rmse(places.best_tv(y, x)(y, "reflect"), x, together=True) == min(errors)
+    assert course.rmse(field_used.best_tv(y, x)(y, "reflect"), x, together=True) == min(errors)
 
 
 def test_the_fewest_pixels_that_hold_a_part():

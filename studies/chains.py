@@ -8,7 +8,8 @@ chains stand the linear filter that least squares fits to the same slices, 17 pi
 how much the features before the last layer differ between pixels and pictures: their standard deviation over their root
 mean square. Patients, noise, crops, weights and batches come from the seed.
 
-Not covered: wider chains, other activations, normalisation, other optimisers, schedules.
+Not covered: longer trainings, other depths, wider chains, other activations,
+normalisation, other optimisers, schedules.
 """
 import torch
 import torch.nn.functional as F

@@ -1,18 +1,18 @@
 """Does another stage than two convolutions, or a gate on the skips, make a better UNet of equal size?
 
-A blur, and the streaks of filtered back-projection from eight views, on noisy chest slices of 48 pixels. The UNets have
-two levels. Their stages are plain, residual, dense or multi-branch, or plain with an attention gate on each skip;
-`channels`, those of the finest grid, set the size. `start` says which weights a training begins with: He's, PyTorch's
-default, or He's with a zero second convolution in every stage, so that a residual stage is the identity at first.
-A training spends the last eighth of its updates at a tenth of its learning rate. Beside the networks stand the linear
-filter that least squares fits to the same pictures, 17 pixels wide, total variation with the weight that is best for
-four training pictures, and doing nothing. Of gates the rows have the error with every map replaced by its mean over the
-picture, and the shares of a map's variance, averaged over both levels, that three pictures explain: the steepness of
-the truth, the size of the input's error around a pixel, the brightness of the truth; and the first two again for the
-gates before training.
-Patients, noise, weights and batches come from the seed.
+Blurred and noisy chest slices of 48 pixels. The UNets have two levels. Their stages are plain, residual, dense or
+multi-branch, or plain with an attention gate on each skip; `channels`, those of the finest grid, set the size. `start`
+says which weights a training begins with: He's, or He's with a zero second convolution in every stage, so that a
+residual stage is the identity at first. A training spends the last eighth of its updates at a tenth of its learning
+rate. Beside the networks stand the linear filter that least squares fits to the same pictures, 17 pixels wide, total
+variation with the weight that is best for four training pictures, and doing nothing. Of gates the rows have the error
+with every map replaced by its mean over the picture (`rmse_flat`), and the shares of a map's variance, averaged over
+both levels, that three pictures explain: the steepness of the truth (`edges`), the size of the input's error around a
+pixel (`wrong`), the brightness of the truth (`light`); and the first two again for the gates before training. Patients,
+noise, weights and batches come from the seed.
 
-Not covered: more levels, deeper stages, normalisation, more training patients, larger pictures, segmentation.
+Not covered: the streaks of few views and PyTorch's default weights, which `run` knows and nobody has computed; other
+learning rates; larger networks, more levels, deeper stages; normalisation; more patients; larger pictures.
 """
 import math
 

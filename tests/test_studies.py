@@ -13,10 +13,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import course
 import notebooks
 import reach
+from studies import losses
 from studies.engine import check, grid
 from studies.engine.__main__ import choose, seeds_of, whole
 from studies.engine.rows import Rows, Study, StudyError, digest, flat, load
@@ -687,3 +690,30 @@ def test_the_study_of_variants_trains_the_networks_of_its_chapter():
     shown, trained = ({node.name: reach.tree(node) for node in ast.parse(code).body if isinstance(node, ast.ClassDef)}
                       for code in (chapter, notebooks.read_text(ROOT / "studies/variants.py")))
     assert len(trained) == 7 and {name: shown[name] for name in trained} == trained
+
+
+# What a study computes by itself
+
+def test_a_checkpoint_is_the_same_whatever_others_are_asked_for_also_with_an_adversary():
+    torch.manual_seed(0)
+    y, x = torch.rand(2, 4, 1, 16, 16)
+
+    def after(*updates):
+        torch.manual_seed(0)
+        model, loss = course.CNN(2, 4), losses.Adversary(0.1)
+        return losses.train(model, y, x, loss, updates=updates, rate=1e-2, batch=2, seed=0)[-1].state_dict().values()
+    assert all(map(torch.equal, after(8, 16), after(16)))
+
+
+def test_total_variation_has_the_adjoint_of_its_slopes_and_ends_at_a_minimum():
+    torch.manual_seed(0)
+    a, p = torch.rand(1, 1, 24, 20), torch.rand(1, 2, 24, 20)
+    assert (losses.slopes(a) * p).sum().item() == pytest.approx((a * losses.slopes_adjoint(p)).sum().item(), rel=1e-4)
+
+    def price(x):
+        misfit = course.blur(x, course.gaussian(losses.BLUR)) - y
+        return (misfit.square().sum() / 2 + 0.1 * losses.slopes(x).norm(dim=1).sum()).item()
+    y = losses.measure(torch.ones(1, 1, 24, 24).triu(), 0.1)
+    best = losses.total_variation(y, 0.1)
+    around = [best + scale * torch.randn_like(best) for scale in (1e-3, 1e-2, 0.1) for _ in range(5)]
+    assert price(best) < min(map(price, [y, *around, *(best + c for c in (-0.01, 0.01))]))

@@ -16,12 +16,13 @@ import refresh
 import times
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
-sys.path.append(str(refresh.ROOT / "chapters"))
+sys.path += [str(refresh.ROOT / "chapters"), str(refresh.ROOT)]
 
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 import course  # noqa: E402
+from studies.learned_versus_tv import fourier, tv  # noqa: E402
 
 REPEATS = 9  # of the training loops, alternating
 STORED = refresh.ROOT / "tools/bench.json"
@@ -79,6 +80,28 @@ def training_loops() -> tuple[float, float]:
     return tuple(map(statistics.median, zip(*pairs)))
 
 
+@torch.no_grad()
+def race() -> dict:
+    """Median milliseconds of a pass and its rivals, for a blur and a CT, one image and 64: {"blur_pass_1": …}."""
+    torch.set_num_threads(1)
+    found, K, network = {}, course.Radon(64, torch.arange(90) * 2.0), course.CNN(3, 16)
+    ones = torch.ones(1, *K.image_shape), torch.ones(1, *K.data_shape)
+    norm = (K(ones[0]).max() * K.adjoint(ones[1]).max()).sqrt()  # no smaller than that of K
+    for count in (1, 64):
+        y, x = torch.rand(count, 1, 128, 128), course.ellipses(count, 64, seed=0)
+        z = K(x) / norm
+        methods = {
+            "blur_pass": lambda: network(y), "blur_fft": lambda: fourier(y, 0.03),
+            "blur_tv": lambda: tv(y, 0.003, 50, course.blur, course.blur, y),
+            "ct_pass": lambda: network(K.fbp(z)), "ct_fbp": lambda: K.fbp(z),
+            "ct_tv": lambda: tv(z, 0.003, 50, lambda x: K(x) / norm, lambda q: K.adjoint(q) / norm, 0 * x)}
+        for name, method in methods.items():
+            method()  # warm
+            milliseconds = 1000 * statistics.median(seconds(method) for _ in range(5))
+            found[f"{name}_{count}"] = float(f"{milliseconds:.3g}")
+    return found
+
+
 def book() -> dict:
     """What does not belong to a chapter: the training loops, the operator, the rendering."""
     ours, plain = training_loops()
@@ -92,7 +115,7 @@ def book() -> dict:
     touched = seconds(build.render)
     return {"cold": round(cold, 1), "touched": round(touched, 1), "ours": round(ours, 2), "plain": round(plain, 2),
             "ratio": round(ours / plain, 2), "repeats": REPEATS, "channels_last": round(last, 1),
-            "channels_first": round(first, 1), "radon": round(radon, 3), "matrix": round(matrix, 2),
+            "channels_first": round(first, 1), "radon": round(radon, 3), "matrix": round(matrix, 2), **race(),
             "machine": times.machine()}
 
 

@@ -631,6 +631,23 @@ def test_band_draws_mean_and_range():
         course.band(ax, [1, 2, 3], torch.zeros(2, 2), "runs")
 
 
+def test_a_diagram_joins_boxes_by_arrows_that_end_at_their_rims():
+    course.diagram({"a": ("input", 0, 0), "b": ("3×3", 1, 2)}, {"a b": "c×H×W"}, size=(3, 3))
+    figure, = map(plt.figure, plt.get_fignums()[-1:])
+    figure.canvas.draw()
+    ax, = figure.axes
+    texts = {text.get_text(): text for text in ax.texts}
+    assert set(texts) == {"input", "3×3", "c×H×W", ""} and texts["c×H×W"].get_position() == (0.5, 1.0)
+    arrow = texts[""].arrow_patch.get_window_extent()
+    for name, end in {"input": (arrow.x0, arrow.y1), "3×3": (arrow.x1, arrow.y0)}.items():
+        box = texts[name].get_bbox_patch().get_window_extent()
+        assert box.padded(4).contains(*end) and not box.padded(-4).contains(*end)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert (left, right, top, bottom) == (-0.5, 1.5, -0.5, 2.5)
+    with pytest.raises(ValueError, match="arrows: got 'a c', wanted two names out of a, b"):
+        course.diagram({"a": ("", 0, 0), "b": ("", 1, 0)}, {"a c": ""}, size=(3, 3))
+
+
 def glued(monkeypatch, name, value):
     seen = []
     monkeypatch.setattr(course.machinery.numbers, "display", lambda data, **how: seen.append((data, how)))

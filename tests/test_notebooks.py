@@ -23,7 +23,7 @@ CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
 TAGS = {"hide-input", "trained", "chaotic"}
 PARTS = "**What you will be able to do**", "**What you need:** ", "**Running time:** under "
 # What a folded cell does one of, and what it never does: data, operator, network, loss and training stay in sight
-BOOKKEEPING = re.compile(r"\b(plt\.show|course\.(show|explore|table|claim|glue)|rows)\(|^\s*assert ", re.M)
+BOOKKEEPING = re.compile(r"\b(plt\.show|course\.(show|explore|diagram|table|claim|glue)|rows)\(|^\s*assert ", re.M)
 TAUGHT = re.compile(r"^class |\bcourse\.(fit|crops|phantoms|ellipses)\(|\.backward\(|\boptim\.",
                     re.M)
 LINES = 8  # of a cell in the new form, in the median

@@ -1,7 +1,7 @@
 """What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, explorables."""
 from .machinery.assets import ORIGINALS
 from .machinery.explorables import explore
-from .machinery.figures import band, draw_image, panels, set_style, show
+from .machinery.figures import band, diagram, draw_image, panels, set_style, show
 from .machinery.numbers import glue, mean_sd, seeds, spread, table
 from .machinery.pictures import course_asset_path, load_grey
 from .machinery.verdict import claim
@@ -13,7 +13,7 @@ from .training import crops, fit
 
 __all__ = [
     "BINOMIAL", "Blur", "CNN", "MRI", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS", "TRAIN_PATIENTS",
-    "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "draw_image", "ellipses", "explore",
-    "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels", "parameter_count", "phantoms", "psnr", "rmse", "seeds",
-    "set_style", "show", "spread", "ssim", "table",
+    "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "diagram", "draw_image", "ellipses",
+    "explore", "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels", "parameter_count", "phantoms", "psnr",
+    "rmse", "seeds", "set_style", "show", "spread", "ssim", "table",
 ]

@@ -7,7 +7,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # What folded code is called, by what stands in it
 FOLDED = {r"^import ": "imports", r"\brows\(": "rows of a study",
-          r"\b(plt\.show|course\.(show|explore))\(": "the figure", r"\bcourse\.table\(": "the table",
+          r"\b(plt\.show|course\.(show|explore|diagram))\(": "the figure", r"\bcourse\.table\(": "the table",
           r"\bcourse\.claim\(": "the verdict", r"^\s*assert ": "a check",
           r"\bcourse\.glue\(": "numbers for the text"}
 CONTENTS = (["exercise-content"], ["solution-content"])  # the ids of what sphinx-exercise calls a section

@@ -130,3 +130,34 @@ def band(axes, steps, curves: torch.Tensor, label: str, **line):
     artist, = axes.plot(steps, curves.mean(0), label=label, **line)
     axes.fill_between(steps, curves.min(0).values, curves.max(0).values, color=artist.get_color(), alpha=0.2, lw=0)
     return artist
+
+
+def diagram(boxes: dict[str, tuple], arrows: dict[str, str], *, size: tuple[float, float]) -> None:
+    """Draw a network: boxes, and arrows with what they carry written on them.
+
+    Parameters
+    ----------
+    boxes : {name: (text, column, row)}  row 0 is at the top; columns and rows may be fractions
+    arrows : {"a b": text}               from box a to box b
+    size : (float, float)                inches; up to 4 in width the text can be read on a phone
+
+    Raises
+    ------
+    ValueError                   if an arrow has other ends than two boxes
+    """
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    at = {name: place for name, (_, *place) in boxes.items()}
+    drawn = {name: ax.text(*at[name], text, ha="center", va="center", bbox={"boxstyle": "round", "fc": "#d6e6f2"})
+             for name, (text, *_) in boxes.items()}
+    for named, text in arrows.items():
+        if len(pair := named.split()) != 2 or not set(pair) <= set(boxes):
+            raise ValueError(f"arrows: got {named!r}, wanted two names out of {', '.join(boxes)}")
+        a, b = pair
+        ends = {"patchA": drawn[a].get_bbox_patch(), "patchB": drawn[b].get_bbox_patch(), "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", at[b], at[a], arrowprops={"arrowstyle": "-|>", "fc": "black", **ends})
+        ax.text(*((p + q) / 2 for p, q in zip(at[a], at[b])), text, ha="center", va="center", fontsize=9,
+                bbox={"fc": "white", "ec": "none", "pad": 1})
+    columns, rows = zip(*at.values())
+    ax.set(xlim=(min(columns) - 0.5, max(columns) + 0.5), ylim=(max(rows) + 0.5, min(rows) - 0.5))
+    ax.axis("off")
+    plt.show()

@@ -1,4 +1,5 @@
 """Rows of studies are stored once and never lost, whatever is killed; only what they depend on makes them stale."""
+import ast
 import csv
 import os
 import re
@@ -14,6 +15,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import notebooks
 import reach
 from studies.engine import check, grid
 from studies.engine.__main__ import choose, seeds_of, whole
@@ -678,3 +680,10 @@ def test_make_stores_nothing_only_where_store_is_given_and_empty():
     assert "--scheduler 'tcp://h:1'" in said("studies", "SCHEDULER=tcp://h:1")
     assert "--force" in said("studies", "FORCE=1")
     assert "--count '100' --random" in said("studies-check", "N=100", "RANDOM=1")
+
+
+def test_the_study_of_variants_trains_the_networks_of_its_chapter():
+    chapter = notebooks.code(notebooks.read(ROOT / "chapters/unet_variants.ipynb"))
+    shown, trained = ({node.name: reach.tree(node) for node in ast.parse(code).body if isinstance(node, ast.ClassDef)}
+                      for code in (chapter, notebooks.read_text(ROOT / "studies/variants.py")))
+    assert len(trained) == 7 and {name: shown[name] for name in trained} == trained

@@ -1,4 +1,5 @@
 """In JupyterLab: widgets that call their function, the student edition, bars that leave no trace, what saving does."""
+import http.client
 import json
 import re
 import shutil
@@ -26,28 +27,38 @@ SHOWN = f"""name => window.jupyterapp?.shell.currentWidget?.context?.path == `${
 CHAPTER = "loss_design"  # its explorable needs no training: the cells up to it run in seconds
 
 
+def until_it_answers(url, server):
+    """Wait until this server answers, or has ended."""
+    for _ in range(240):
+        if server.poll() is not None:
+            return
+        try:
+            urllib.request.urlopen(f"{url}/api", timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+        except http.client.HTTPException:  # another program has the port, and this server is about to end
+            server.wait(120)
+
+
 @contextmanager
 def running(folder):
     """The address of a JupyterLab of its own in this folder, which shows all cells, also those far from the window."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     options = lab_command.options(folder / ".lab")
     settings = {**lab_command.SETTINGS,
                 "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none", "kernelShutdown": True}}
     (folder / ".lab/overrides.json").write_text(json.dumps(settings))
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", *options,
-         "--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.expose_app_in_browser=True"],
-        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    url, server = "", None
+    while server is None or server.poll() is not None:  # it ends where another program was quicker to take the port
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={url.rpartition(':')[2]}",
+             "--ServerApp.port_retries=0", *options, "--IdentityProvider.token=", "--ServerApp.password=",
+             "--LabApp.expose_app_in_browser=True"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until_it_answers(url, server)
     try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}/api", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.5)
         yield url
     finally:
         server.terminate()

@@ -242,7 +242,7 @@ LACKS = {
     "a digit typed by hand": (lambda n: n.metadata.measured.update(seconds=n.metadata.measured.seconds + 0.1),
                               "no command measured this; wanted nothing by hand; run make bench CHAPTERS=cnn"),
     "never measured": (lambda n: n.metadata.pop("measured"), "run make bench CHAPTERS=cnn"),
-    "too short a time": (put("under 40 s", "under 1 s"), "make bench CHAPTERS=cnn measures again"),
+    "too short a time": (put("under 30 s", "under 1 s"), "make bench CHAPTERS=cnn measures again"),
     "no time": (put("**Running time:**", ""), "the running time is not given"),
     "no book": (lambda n: n.metadata.pop("book"), "metadata book: 'description' is a required property; wanted"),
     "a long description": (lambda n: n.metadata.book.update(description="x" * 156), "book.description: got 'xxx"),

@@ -399,10 +399,10 @@ def test_page_opens_from_disk(engine, tab, watched):
 # The checks can fail
 
 PAGE = "chapters/convolutions"
-LATER = """<script>addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame(() => {
+LATER = """<style>* { overflow-anchor: none !important; }</style>
+<script>addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame(() => {
   const more = document.createElement("p");
-  more.style.cssText = "height: 200px; overflow-anchor: none";
-  document.documentElement.style.overflowAnchor = "none";
+  more.style.height = "200px";
   document.querySelector("article h1").before(more);
 })));</script></head>"""
 FORGET = "<script>history.scrollRestoration = 'manual'</script></head>"

@@ -187,7 +187,7 @@ def explained(record: dict) -> str:
                 "yes: the whole interval is as wanted"]
     said += [f"{word}: {meaning}" for word, meaning in MEANINGS.items() if word in judged]
     said += ["reversed, where exact: not true in all"] * any(c["judged"] == "reversed" for c in exact)
-    said += [f"{said}: {why}" for said, why in REASONS.items() if said == record["verdict"]]
+    said += [f"{word}: {why}" for word, why in REASONS.items() if word == record["verdict"]]
     said += [f"tried: {record['scale']}"] * bool(record["scale"])
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in said)
 

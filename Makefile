@@ -34,7 +34,7 @@ book: .venv/book  ## render the book, after executing the chapters whose stored 
 	$(PY) tools/build.py --repository $(call quoted,$(REPOSITORY)) --branch $(call quoted,$(BRANCH)) --site $(call quoted,$(SITE))
 
 test: .venv/test  ## run all tests: executes every chapter and compares it with what is stored; CHAPTERS="cnn unet" tries only these, as notebooks and as pages
-	CHAPTERS=$(call quoted,$(CHAPTERS)) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests chapters  # three on two cores, as browser tests wait a fifth of their time
+	CHAPTERS=$(call quoted,$(CHAPTERS)) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 2 tests chapters  # three on two cores, as browser tests wait a fifth of their time
 
 chapter: .venv/book  ## start a chapter from a template, executed and with all that the tests ask for; NAME=my_topic
 	$(PY) tools/chapter.py $(call quoted,$(NAME))

@@ -5,11 +5,16 @@ Stock nbval compares text byte for byte, ignores pictures and passes a cell that
 import ast
 from pathlib import Path
 
+import nbval.kernel
 import pytest
+from jupyter_client.manager import KernelManager
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 import compare
 import notebooks
+import refresh
+
+nbval.kernel.KernelManager = lambda **traits: KernelManager(**refresh.connection(), **traits)
 
 ROOT = Path(__file__).parent.parent
 # {name: kind of thing} in a kernel: numbers are one kind, networks another, lists and tuples a third

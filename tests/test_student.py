@@ -15,12 +15,12 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from nbclient import NotebookClient
 from sphinx.errors import ExtensionError
 
 import compare
 import lab
 import notebooks
+import refresh
 import student
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,7 +157,7 @@ def run_alone(path, folder):
     shutil.copy(path, folder)
     notebook = notebooks.read(folder / path.name)
     notebooks.clear(notebook)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    refresh.kernel(notebook, folder).execute()
     return notebook
 
 

@@ -15,7 +15,9 @@ import multiprocessing
 import os
 import re
 import resource
+import secrets
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -39,6 +41,7 @@ from notebooks import (  # before nbformat, which it makes quick
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from traitlets.config import Config
 
 import compare
 import guard
@@ -117,10 +120,18 @@ def foreign(root: Path = ROOT) -> list[str]:
     return found
 
 
+def connection() -> dict:
+    """How to speak to a new kernel, as traits of its manager: by files, since another program may take a free port."""
+    if os.name == "nt":  # where zmq has ports alone
+        return {}
+    return {"transport": "ipc", "connection_file": f"{tempfile.gettempdir()}/kernel-{secrets.token_hex(8)}.json"}
+
+
 def kernel(notebook, folder: Path, **options) -> NotebookClient:
     """What executes the cells of a notebook in this folder, by a kernel of its own."""
     return NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
-                          resources={"metadata": {"path": str(folder)}}, **options)
+                          resources={"metadata": {"path": str(folder)}},
+                          config=Config(KernelManager=connection()), **options)
 
 
 def execute(path: Path, root: Path = ROOT, machine: dict | None = None):

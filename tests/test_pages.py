@@ -276,6 +276,11 @@ def test_everything_can_be_reached_in_large_letters(opened):
             change(visit, width, "light")
             assert visit.tab.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") == 32
             assert visit.tab.evaluate(REACH)[1] == [], width
+            assert visit.tab.evaluate("""() => {  // the buttons above the page are within their bar
+              const bar = document.querySelector(".bd-header-article"), end = bar.getBoundingClientRect().bottom;
+              return [...bar.querySelectorAll("button, a")].filter(
+                e => e.checkVisibility() && e.getBoundingClientRect().bottom > end + 1).length;
+            }""") == 0, width
     finally:
         visit.devtools.send("Page.setFontSizes", {"fontSizes": {"standard": 16}})
 

@@ -75,6 +75,7 @@ def text(page: str) -> str:
     """What a reader sees in the article of a page, in one line, each formula once."""
     article = "".join(re.findall(theme.ARTICLE.old, page))
     article = guard.MATH.sub(lambda formula: spoken(formula[0]), UNREAD.sub("", article))
+    article = re.sub(r"</(?:caption|th|td)>", " ", article)  # in the tables of cells nothing else parts them
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", article)).replace("\u2060", "")).strip()
 
 

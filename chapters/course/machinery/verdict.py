@@ -130,12 +130,12 @@ def in_words(c: dict) -> str:
 
 
 def wanted(c: dict) -> str:
-    """Where the whole interval of a condition must lie for a yes: '< 0.98', '-0.2 to 0.2 dB'."""
+    """Where the whole interval of a condition must lie for a yes: '< 0.9804', '-0.2 to 0.2 dB'."""
     if c["effect"] == "exact":
         return "true in all"
     _, smallest, ratio, unit = EFFECTS[c["effect"]]
     low, high = (1 / (1 + smallest), 1 + smallest) if ratio else (-smallest, smallest)
-    low, high, unit = f"{low:.3g}", f"{high:.3g}", unit and f" {unit}"
+    low, high, unit = f"{low:.4g}", f"{high:.4g}", unit and f" {unit}"
     return {"<": f"< {low}", ">": f"> {high}", "<=": f"< {high}", ">=": f"> {low}",
             "=": f"{low} to {high}"}[c["relation"]] + unit
 
@@ -223,7 +223,7 @@ def shown(record: dict) -> str:
         rows += f'<tr><th scope="row">{html.escape(c["condition"])}</th>'
         rows += "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
     return (f'<div class="claim">\n<p><b>Claim.</b> {html.escape(record["sentence"])} '
-            f"<cite>[{said_by(record)}]</cite></p>\n"
+            f"<cite>[{html.escape(said_by(record))}]</cite></p>\n"
             f"<p><b>Verdict.</b> {chip(record['verdict'])}: yes in {judged['yes']} of {len(found)}{others}.</p>\n"
             f'<table class="numbers">\n<caption>{html.escape(explained(record))}</caption>\n'
             f"<thead><tr>{''.join(f'<th scope=col>{word}</th>' for word in head)}</tr></thead>\n"

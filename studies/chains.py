@@ -20,7 +20,7 @@ from studies.engine import grid
 from studies.unet_versus_cnn import FIELD, PATIENTS, SIDE, SLOPE, judge, people, rival, spoil
 from studies.variants import Plain, Residual, begin, conv
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": ["form", "start"], "panels": "depth", "where": {"rate": [0.0, 1e-3], "loss_scale": [1.0]}}
 CROPS = 128, 24  # number and side in pixels
 BATCH = 4        # crops per update

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import course
 from studies.engine import grid
 
-SEEDS = 5
+SEEDS = 10
 NOISE = [0.01, 0.05]  # standard deviation, in grey levels
 GRID = (grid(method=["cnn"], noise=NOISE, updates=[(30, 60, 120, 240)])
         + grid(method=["linear", "nothing"], noise=NOISE, updates=[0]))

@@ -33,7 +33,7 @@ from studies.unet_versus_cnn import (
     train,
 )
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "pixels", "lines": ["method", "depth"], "panels": "task", "where": {"method": ["cnn", "unet"]}}
 PATIENTS = 24, 8                          # training, test
 RATE = 4e-3

@@ -19,7 +19,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import linear, train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "method", "panels": "images", "where": {"slices": [10], "channels": [0, 16]}}
 SIDE = 128                 # pixels, side of the slices
 TEST = 6                   # test slices

@@ -29,7 +29,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import linear, make_cnn, people
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "method", "panels": "task", "where": {"network": ["small", "none"]}}
 TASKS = {"slices": 0.05, "discs in weak noise": 0.1, "discs in strong noise": 0.6}  # noise sd, grey levels
 BLUR = 1.5                                    # standard deviation, pixels

@@ -19,7 +19,7 @@ from studies.engine import grid
 from studies.learned_versus_tv import tv
 from studies.unet_versus_cnn import linear
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "method", "panels": "patches", "where": {"order": ["blur first"], "patches": [12, 120, 1200, 0]}}
 SIDE, PATCH = 128, 32       # pixels, of a slice and of a patch
 PATIENTS = 12, 6            # training, test

@@ -14,7 +14,7 @@ import torch
 import course
 from studies.engine import grid
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": ["patient"], "panels": "distance", "where": {"channels": [16]}}
 SIDE, PATCH = 160, 32             # pixels, of a slice and of a patch
 TOP, COLUMNS = 64, (16, 48, 80, 112)  # pixels, where the test patches begin

@@ -23,7 +23,7 @@ from studies.engine import grid
 from studies.residual_rate import measure
 from studies.unet_versus_cnn import make_cnn, make_unet, people, train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "rim_circular", "lines": "rule", "panels": "depth", "where": {"method": ["cnn"]}}
 RULES = ["zeros", "reflect", "replicate", "circular"]
 SIDE = 128                               # pixels, side of the slices

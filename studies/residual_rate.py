@@ -33,7 +33,7 @@ WATCHED = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 140, 200, 280, 400, 56
 UPDATES = 0, 20, 100, 400, 1600, 6400
 NETWORKS = {"activation": ["relu", "leaky"], "updates": [UPDATES]}
 GRID = (grid(form=["linear", "nothing"], rate=[0.0], activation=["none"], updates=[0])
-        + grid(form=FORMS, rate=[1e-3, 3e-3, 1e-2], **NETWORKS))
+        + grid(form=FORMS, rate=[1e-3, 3e-3, 1e-2, 3e-2], **NETWORKS))
 
 
 class Form(nn.Module):

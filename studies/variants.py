@@ -38,7 +38,7 @@ from studies.unet_versus_cnn import (
     train,
 )
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "method", "panels": "channels"}
 UPDATES = 120, 480, 960
 TV_WEIGHTS = torch.tensor([1e-3, 3e-3, 1e-2, 3e-2, 1e-1])  # of total variation

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
+from nbformat.v4 import new_code_cell
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 import compare
@@ -21,6 +22,9 @@ ROOT = Path(__file__).parent.parent
 KINDS = """{name: 'number' if isinstance(value, (int, float)) else 'sequence' if isinstance(value, (list, tuple))
  else 'network' if hasattr(value, 'forward') and not isinstance(value, type) else type(value).__name__
  for name, value in list(globals().items()) if name[0] != '_' and value is not None}"""
+
+SHORT = """import course
+course.fit = lambda *args, steps, **more: course.training.fit(*args, steps=min(steps, 2), **more)"""
 
 
 class TolerantCell(IPyNbCell):
@@ -53,8 +57,23 @@ class TolerantCell(IPyNbCell):
         return found
 
 
+class Solution(TolerantCell):
+    """The code of a solution, after the chapter; what it prints is not compared, as trainings have two updates here."""
+
+    def runtest(self):
+        self.parent.kernel.kc.execute_interactive(SHORT, silent=True, timeout=60)
+        IPyNbCell.runtest(self)
+
+    def compare_outputs(self, test, ref, skip_compare=None):
+        of_chapter = dict(self.parent.kinds)
+        warned = [f"wrote to stderr: {out.text}" for out in test if out.get("name") == "stderr"]
+        self.comparison_traceback = warned + self.rebound()
+        self.parent.kinds = of_chapter  # two solutions may share a name
+        return not self.comparison_traceback
+
+
 class Chapter(IPyNbFile):
-    """A notebook whose cells are tolerant, and numbered as Jupyter shows them: from [1]."""
+    """A notebook whose cells are tolerant, and numbered as Jupyter shows them: from [1]; then its solutions."""
 
     def collect(self):
         self.kinds = {}
@@ -62,6 +81,10 @@ class Chapter(IPyNbFile):
             number = cell.cell_num + 1
             yield TolerantCell.from_parent(self, name=f"cell [{number}]", cell_num=number, cell=cell.cell,
                                            options=cell.options)
+        solutions = notebooks.solutions(self.nb) if "form" in self.nb.metadata.get("book", {}) else {}
+        for label, code in solutions.items():
+            yield Solution.from_parent(self, name=f"solution {label}", cell_num=number + 1, options=cell.options,
+                                       cell=new_code_cell(code, execution_count=1))
 
 
 def pytest_ignore_collect(collection_path):

@@ -27,6 +27,8 @@ class Handler(server.Handler):
 class Watched(Handler):
     """A server that puts WATCH into its pages, lets nothing be cached, and keeps in `failed` what it could not send."""
 
+    error_message_format = '<link rel="icon" href="data:,">%(message)s'  # for which WebKit fetches no icon, later
+
     def body(self, path):
         data = super().body(path)
         return data.replace(b"<head>", b"<head>" + WATCH, 1) if path.suffix == ".html" else data

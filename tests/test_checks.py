@@ -517,6 +517,25 @@ def test_a_cell_that_runs_again_gives_the_same_numbers(book, form, failed):
     assert not failed or "integer 7 became 8" in done.stdout
 
 
+@pytest.mark.parametrize(("solution", "said"), [
+    ("print(a + 1)", ""), ("print(b)", "name 'b' is not defined"),
+    ("import warnings\nwarnings.warn('old')", "wrote to stderr"),
+    ("a = [1]", "the name 'a' is a sequence here and was a number before"), ("c = [1]", ""),
+])
+def test_the_code_of_a_solution_runs_after_its_chapter(book, solution, said):
+    notebook = notebooks.read(book / "chapters/other.ipynb")
+    notebook.metadata["book"] = {"form": 2}
+    fenced = [f"````{{solution}} ex-{n}\n:class: dropdown\n\n```python\n{code}\n```\n````"
+              for n, code in enumerate(("c = 1", solution))]
+    notebook.cells = [new_code_cell("a = 1", id="c", execution_count=1),
+                      nbformat.v4.new_markdown_cell("\n\n".join(fenced), id="m")]
+    notebooks.store(notebook, book / "chapters/other.ipynb")
+    done = nbval(book, "-k", "other")
+    failed = re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M)
+    assert failed == ["chapters/other.ipynb::solution ex-1"] * bool(said) and said in done.stdout, done.stdout
+    assert f"{2 + (not said)} passed" in done.stdout
+
+
 def test_foreign_notebooks_are_no_tests(book, foreign):
     foreign(book)
     done = nbval(book, "--collect-only")

@@ -15,6 +15,7 @@ import guard
 import ledger
 import lists
 import notebooks
+import symbols
 import times
 from notebooks import prose
 
@@ -41,8 +42,10 @@ def folded(cell):
     return "hide-input" in cell.metadata.get("tags", [])
 
 
-ASKED = {path.stem: asked(path.stem, prose(CHAPTERS[path.stem]) if path.stem in CHAPTERS else notebooks.read_text(path))
+PAGES = {path.stem: prose(CHAPTERS[path.stem]) if path.stem in CHAPTERS else notebooks.read_text(path)
          for path in notebooks.sources(ROOT)}
+ASKED = {name: asked(name, text) for name, text in PAGES.items()}
+NOTATION = PAGES.pop("notation")
 
 
 def of_metadata(name, notebook):
@@ -150,6 +153,11 @@ def of_code(name, notebook):
             yield f"two code cells follow each other, at {after.source[:40]!r}", "prose between them"
 
 
+def of_symbols(name, notebook):
+    """[(what is wrong, what to write)] of the symbols of its formulas."""
+    yield from symbols.strays(name, {**PAGES, name: prose(notebook)}, NOTATION)
+
+
 def of_form(name, notebook):
     """[(what is wrong, what to write)] of a chapter whose metadata say book.form: 2."""
     if notebook.metadata.get("book", {}).get("form") != 2:
@@ -174,12 +182,19 @@ def of_form(name, notebook):
 def lacks(name, notebook):
     """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
     return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}"
-            for of in (of_metadata, of_text, of_code, of_form) for wrong, wanted in of(name, notebook)]
+            for of in (of_metadata, of_text, of_code, of_symbols, of_form) for wrong, wanted in of(name, notebook)]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_lacks_nothing(name):
     if found := lacks(name, CHAPTERS[name]):
+        pytest.fail("\n".join(found), pytrace=False)
+
+
+def test_a_symbol_has_one_meaning_in_the_list_and_on_the_pages_beside_the_chapters():
+    if found := symbols.doubles(NOTATION) + [
+            f"chapters/{page}.md: {wrong}; wanted {wanted}" for page in PAGES if page not in CHAPTERS
+            for wrong, wanted in symbols.strays(page, PAGES, NOTATION)]:
         pytest.fail("\n".join(found), pytrace=False)
 
 
@@ -283,6 +298,11 @@ LACKS = {
     "a nameless figure": (put("{numref}", "{ref}"), "metadata mystnb.figure: got the name 'fig-cnn-"),
     "a figure unseen": (lambda n: [c.metadata.pop("mystnb", 0) for c in n.cells], "wanted what is to be seen, 40"),
     "nothing moves": (lambda n: first(n, "course.explore").update(outputs=[]), "no figure moves; wanted"),
+    "a symbol of two chapters": (put("## Recap", "The Jacobian $J_\\ell$.\n\n## Recap"),
+        "the formula $J_\\ell$ has the symbol $J$, which residual_learning uses too and chapters/notation.md does not "
+        "list; wanted its row there, | $J$ | its one meaning |, or another symbol here"),
+    "a symbol of another chapter": (put("## Recap", "```{note}\nAt $\\mathsf{T} = 1$.\n```\n\n## Recap"),
+        "has the symbol $\\mathsf T$, which chapters/notation.md keeps for vision_transformers; wanted another"),
     "two cells in a row": (lambda n: n.cells.insert(4, copy.deepcopy(n.cells[3])), "two code cells follow each other"),
 }
 
@@ -311,6 +331,30 @@ def test_a_lack_is_told_with_file_and_remedy(lack):
     found = lacks(name, notebook)
     assert any(said in line for line in found), found
     assert all(line.startswith(f"chapters/{name}.ipynb: ") for line in found), found
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    ("| $K$ | keys |  |", "$K$ is listed twice, as 'forward operator, from images to measurements; "),
+    (r"| $b_k$; $K_\ell$ | filters of layer $\ell$ |  |", r"$K_\ell$ is listed twice"),
+    (r"| $\mathcal{D}(x)$ | decoder |  |", r"$\mathcal{D}(x)$ is listed twice, as 'data term of"),
+    (r"| $\chi$ | loss, also the number of layers |  |", r"$\chi$ means two things: 'loss, also the number of layers'"),
+    (r"| $K^{-1}$, $\mathbf K$, $\tilde K$, $K_{\text{new}}$ | nothing that the list has |  |", None)])
+def test_what_the_list_of_symbols_says_twice_is_told(row, said):
+    found = symbols.doubles(f"{NOTATION}\n{row}\n")
+    assert all(line.startswith("chapters/notation.md: ") and "; wanted another symbol" in line for line in found)
+    assert any(said in line for line in found) if said else found == []
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    (r"$\hat x_{\text{hard}} \le \mathcal L(h_\ell) + \bar{\mathbf X}$",
+     [r"\hat x_{\text{hard}}", r"\mathcal L", "h", r"\ell", r"\bar \mathbf X"]),
+    (r"In code `$z$`, ``$z$``, {doc}`$z$ <cnn>`, {math}`\tilde{y}` and $\ell_1$.", [r"\tilde y", r"\ell_1"]),
+    (r"$\mathrm e^{\mathrm{i}\theta}$, $\max_t \operatorname{tr} \mathsf{A}\!\Big(\frac12\Big)$",
+     [r"\theta", "t", r"\mathsf A"]),
+    ("````{solution} ex\n- so\n\n  $$\n  \\begin{aligned}\n  a &= 1\n  \\end{aligned}\n  $$ (eq-a)\n\n"
+     "```python\nb = '$c$'\n```\n````\n\n```{math}\nd\n```\n\n| $e$ |\n|---|\n| $f$ |\n\nTerm\n: $g$", [*"adefg"])])
+def test_the_symbols_of_a_page_are_those_of_its_formulas(text, found):
+    assert [symbol for tex in symbols.formulas(text) for symbol in symbols.symbols(tex)] == found
 
 
 def test_no_number_of_the_last_bench_was_typed():

@@ -110,6 +110,13 @@ def prose(notebook) -> str:
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
+def solutions(notebook) -> dict[str, str]:
+    """The code of the exercises' solutions: {label: code}; a solution in words alone is left out."""
+    found = re.findall(r"^(`{4,})\{solution\} (\S+)\n(.*?)^\1$", prose(notebook), re.M | re.S)
+    codes = {label: "".join(re.findall(r"^```python\n(.*?)^```$", body, re.M | re.S)) for _, label, body in found}
+    return {label: code for label, code in codes.items() if code}
+
+
 def clear(notebook) -> list:
     """Forget all outputs; the code cells."""
     for cell in (cells := code_cells(notebook)):

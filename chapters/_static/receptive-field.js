@@ -39,7 +39,7 @@ class ReceptiveFieldBuilder extends HTMLElement {
       return document.addEventListener("DOMContentLoaded", () => this.connectedCallback(), { once: true });
     if (this.layers) return;  // moved within the page
     const stacks = [...Object.keys(ReceptiveFieldBuilder.STACKS), "own layers"].map(name => `<option>${name}</option>`);
-    const heads = ["layer", "filter <i>k</i>", "stride <i>s</i>", "dilation <i>d</i>", "field <i>r</i>", "step <i>j</i>"];
+    const heads = ["layer", "filter k", "stride s", "dilation d", "field r", "step j"];
     this.innerHTML = `<div class="live-stack">
       <label>Stack <select class="live-preset" autocomplete="off">${stacks.join("")}</select></label>
       <table aria-label="layers of the stack"><thead><tr>${heads.map(head => `<th scope="col">${head}</th>`).join("")}<td></td></tr></thead><tbody></tbody></table>

@@ -34,11 +34,8 @@ class TolerantCell(IPyNbCell):
         if self.cell.execution_count is None:
             self.raise_cell_error("the stored cell was never run: nothing to compare with", self.cell.source)
         super().runtest()
-        if self.formed():
+        if self.parent.formed:
             super().runtest()  # a reader who runs a cell again gets the same numbers
-
-    def formed(self) -> bool:
-        return "form" in self.parent.nb.metadata.get("book", {})
 
     def compare_outputs(self, test, ref, skip_compare=None):
         self.comparison_traceback = compare.complaints(self.cell, test) + self.rebound()
@@ -46,7 +43,7 @@ class TolerantCell(IPyNbCell):
 
     def rebound(self) -> list[str]:
         """Names that this cell gave to another kind of thing than an earlier one; in chapters that have the form."""
-        if not self.formed():
+        if not self.parent.formed:
             return []
         client, asked = self.parent.kernel.kc, {"kinds": KINDS}
         reply = client.execute_interactive("", silent=True, timeout=60, user_expressions=asked)
@@ -75,13 +72,17 @@ class Solution(TolerantCell):
 class Chapter(IPyNbFile):
     """A notebook whose cells are tolerant, and numbered as Jupyter shows them: from [1]; then its solutions."""
 
+    @property
+    def formed(self) -> bool:
+        return "form" in self.nb.metadata.get("book", {})
+
     def collect(self):
         self.kinds = {}
         for cell in super().collect():
             number = cell.cell_num + 1
             yield TolerantCell.from_parent(self, name=f"cell [{number}]", cell_num=number, cell=cell.cell,
                                            options=cell.options)
-        solutions = notebooks.solutions(self.nb) if "form" in self.nb.metadata.get("book", {}) else {}
+        solutions = notebooks.solutions(self.nb) if self.formed else {}
         for label, code in solutions.items():
             yield Solution.from_parent(self, name=f"solution {label}", cell_num=number + 1, options=cell.options,
                                        cell=new_code_cell(code, execution_count=1))

@@ -27,8 +27,6 @@ class Handler(server.Handler):
 class Watched(Handler):
     """A server that puts WATCH into its pages, lets nothing be cached, and keeps in `failed` what it could not send."""
 
-    error_message_format = '<link rel="icon" href="data:,">%(message)s'  # for which WebKit fetches no icon, later
-
     def body(self, path):
         data = super().body(path)
         return data.replace(b"<head>", b"<head>" + WATCH, 1) if path.suffix == ".html" else data
@@ -37,7 +35,7 @@ class Watched(Handler):
         super().send_header(key, "no-cache" if key == "Cache-Control" else value)
 
     def send_response(self, code, *rest):
-        if code >= 400:
+        if code >= 400 and self.path != "/favicon.ico":  # which a browser asks for by itself, at any time
             self.server.failed.append(f"{code} {self.path}")
         super().send_response(code, *rest)
 

@@ -147,7 +147,8 @@ def test_addresses_are_whole_where_one_is_known(published):
     assert places == [f"{base}chapters/intro.html", f"{base}chapters/page.html"]
     assert (folder / "robots.txt").read_text(encoding="utf-8") == f"Sitemap: {base}sitemap.xml\n"
     missing = BeautifulSoup((folder / "404.html").read_text(encoding="utf-8"), "html.parser")
-    assert missing.base["href"] == base and not missing.select("[src], link") and not missing.script
+    needed = missing.select("[src], script, link:not([href^='data:'])")
+    assert missing.base["href"] == base and not needed
     assert {head(folder / f"{page}.html")[1]["robots"] for page in ("404", "search")} == {"noindex"}
 
 
@@ -159,6 +160,10 @@ def test_without_an_address_nothing_is_claimed(built):
         links, metas = head(html / f"{page}.html")
         assert links == [] and not {"og:url", "og:image", "twitter:card"} & set(metas), page
         assert all(metas.values()), f"{page}: an empty meta element"
+        soup = BeautifulSoup((html / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+        icons = [link["href"] for link in soup.select("link[rel=icon]")]
+        assert icons, f"{page}: no icon, so a browser asks for /favicon.ico, which may be another's"
+        assert all(i.startswith("data:") or (html / page).parent.joinpath(i).exists() for i in icons), page
     assert not (html / "genindex.html").exists()
 
 

@@ -9,7 +9,8 @@ SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 
 
 def pages(app):
-    return [("404", {}, "404.html"), ("index", {"title": app.config.html_title}, "forward.html")]
+    icon = Path(app.srcdir, app.config.html_favicon).read_text(encoding="utf-8")
+    return [("404", {"icon": icon}, "404.html"), ("index", {"title": app.config.html_title}, "forward.html")]
 
 
 def on_page(app, pagename, template, context, doctree):

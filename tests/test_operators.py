@@ -8,6 +8,7 @@ import course
 
 ANGLES = torch.arange(20) * 9.0
 MASK = torch.rand(16, generator=torch.Generator().manual_seed(0)) < 0.4
+COILS = torch.randn(3, 16, 16, dtype=torch.complex64, generator=torch.Generator().manual_seed(2))
 OPERATORS = {
     "blur": course.Blur(16, torch.rand(5, 5, generator=torch.Generator().manual_seed(0))),
     "sums": course.Sums(16),
@@ -15,6 +16,7 @@ OPERATORS = {
     "radon, more detectors": course.Radon(15, ANGLES[:3], 24),
     "mri, columns": course.MRI(MASK),
     "mri, points": course.MRI(torch.rand(12, 16, generator=torch.Generator().manual_seed(1)) < 0.3),
+    "three coils": course.MultiCoil(COILS, MASK),
 }
 
 
@@ -166,6 +168,21 @@ def test_hard_consistency_is_a_projection():
 def test_mri_refuses_bad_masks(mask):
     with pytest.raises(ValueError, match=f"mask: got {mask.dtype} of shape"):
         course.MRI(mask)
+
+
+def test_one_coil_that_sees_all_alike_is_mri():
+    x, _ = pair(OPERATORS["mri, columns"])
+    K = course.MultiCoil(torch.ones(1, 16, 16, dtype=torch.complex64), MASK)
+    assert torch.allclose(K(x)[:, :, 0], OPERATORS["mri, columns"](x), atol=1e-12)
+
+
+@pytest.mark.parametrize(("coils", "said"), [
+    (COILS.real, "got torch.float32 of shape"), (COILS[0], r"of shape \(16, 16\)"),
+    (COILS[:, :8], r"the mask's \(16, 16\)"),
+])
+def test_coils_refuse_what_is_no_sensitivity(coils, said):
+    with pytest.raises(ValueError, match=f"^sensitivities: .*{said}"):
+        course.MultiCoil(coils, MASK)
 
 
 # Phantoms of ellipses

@@ -7,13 +7,11 @@ from .machinery.pictures import course_asset_path, load_grey
 from .machinery.verdict import claim
 from .metrics import psnr, rmse, ssim
 from .networks import CNN, UNet, parameter_count
-from .operators import BINOMIAL, MRI, Blur, Operator, Radon, Sums, add_noise, blur, gaussian
+from .operators import BINOMIAL, MRI, Blur, MultiCoil, Operator, Radon, Sums, add_noise, blur, gaussian
 from .phantoms import TEST_PATIENTS, TRAIN_PATIENTS, ellipses, phantoms
 from .training import crops, fit
 
-__all__ = [
-    "BINOMIAL", "Blur", "CNN", "MRI", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS", "TRAIN_PATIENTS",
-    "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "diagram", "draw_image", "ellipses",
-    "explore", "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels", "parameter_count", "phantoms", "psnr",
-    "rmse", "seeds", "set_style", "show", "spread", "ssim", "table",
-]
+__all__ = ["BINOMIAL", "Blur", "CNN", "MRI", "MultiCoil", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS",
+           "TRAIN_PATIENTS", "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "diagram",
+           "draw_image", "ellipses", "explore", "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels",
+           "parameter_count", "phantoms", "psnr", "rmse", "seeds", "set_style", "show", "spread", "ssim", "table"]

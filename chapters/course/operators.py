@@ -269,6 +269,39 @@ class MRI(Operator):
         return x + self.adjoint(checked("y", y, self.data_shape) - self(x))
 
 
+class MultiCoil(Operator):
+    """Parallel MRI (SENSE): every coil sees the image times its sensitivity, of which one mask keeps some coefficients.
+
+    y[c] = mask · F (S_c x) for each coil c, with F as in `MRI`
+
+    Parameters
+    ----------
+    sensitivities : complex Tensor (C, H, W)    S_c of the C coils, kept in single precision
+    mask : bool Tensor (W,) or (H, W)           as in `MRI`, the same for all coils
+
+    Raises
+    ------
+    ValueError                   if the mask is not of this kind, or the sensitivities are not complex or of other shape
+
+    Notes: maps (B, 2, H, W), real and imaginary part, to (B, 2, C, H, W), zeros where nothing was measured. The adjoint
+    adds the zero-filled images of the coils times the conjugate sensitivities; it is not the pseudo-inverse.
+    Source: pruessmann1999sense.
+    """
+
+    def __init__(self, sensitivities: torch.Tensor, mask: torch.Tensor):
+        self.mask, self.sensitivities = MRI(mask).mask, sensitivities.to(torch.complex64)
+        if not sensitivities.is_complex() or sensitivities.ndim != 3 or sensitivities.shape[1:] != self.mask.shape:
+            raise ValueError(f"sensitivities: got {sensitivities.dtype} of shape {tuple(sensitivities.shape)}, "
+                             f"wanted complex (C, H, W) with the mask's {tuple(self.mask.shape)}")
+        self.image_shape, self.data_shape = (2, *self.mask.shape), (2, *sensitivities.shape)
+
+    def project(self, x):
+        return as_channels(centred(torch.fft.fft2, as_complex(x)[:, None] * self.sensitivities)) * self.mask
+
+    def backproject(self, y):
+        return as_channels((centred(torch.fft.ifft2, as_complex(y * self.mask)) * self.sensitivities.conj()).sum(1))
+
+
 def centred(transform, z: torch.Tensor) -> torch.Tensor:
     """An orthonormal two-dimensional Fourier transform with pixel and frequency zero in the middle."""
     axes = (-2, -1)

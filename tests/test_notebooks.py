@@ -21,7 +21,7 @@ from notebooks import prose
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
-TAGS = {"hide-input", "trained", "chaotic"}
+TAGS = {"hide-input"}
 PARTS = "**What you will be able to do**", "**What you need:** ", "**Running time:** under "
 # What a folded cell does one of, and what it never does: data, operator, network, loss and training stay in sight
 BOOKKEEPING = re.compile(r"\b(plt\.show|course\.(show|explore|diagram|table|claim|glue)|rows)\(|^\s*assert ", re.M)

@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
@@ -30,29 +29,22 @@ MULTIPLE = 10  # and by this many times as far as it moved there: at 5, two were
 MEAN, BLOCK = 2, 5  # the same of a picture's mean over all pixels, which scatters less, and of its worst block
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """By how much an output may differ and still count as the same, where nothing else was measured."""
+ATOL = 1e-6
+LEVELS, WORST = 0.5, 8.0  # of 255, that a picture may differ by, on average and in the worst block of 8×8 pixels
 
-    rtol: float = FLOOR        # floats, relative
-    digit: float = 0.9e-2      # or one unit in the last printed digit, if that is no larger part of the number
-    sds: float = 0.0           # or, in "mean ± sd [range]", this many sd
-    shift: int = 0             # pixels that a curve may move
-    mean: float = 0.5          # pictures: levels of 255, on average
-    block: float = 8.0         # and in the worst block of 8×8 pixels
+
+class Tolerance(NamedTuple):
+    """What else may differ and still count as the same."""
+
+    digit: float = 0.9e-2  # one unit in the last printed digit, if that is no larger part of the number
+    shift: int = 0         # pixels that a curve may move
 
 
 EXACT = Tolerance()
 SHIFT = 2  # pixels, where a picture moved
-# Tags of cells whose drift is not measured yet: what a training in single precision gave, and where the end depends on
-# the last bit of the start. A refresh measures, and takes them away.
-TAGS = {"trained": Tolerance(rtol=2e-2, shift=SHIFT),
-        "chaotic": Tolerance(rtol=0.15, digit=1.0, sds=1.5, shift=SHIFT, mean=3.0, block=255.0)}
-ATOL = 1e-6
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?|inf|nan)(?!\w)")
 INTEGER = re.compile(r"[-+]?\d+")
 PICTURE = re.compile(r"data:image/\w+;base64,[\w+/=]+")
-SPREAD, RANGE = re.compile(r"\s±\s"), re.compile(r"\s\[[-\d.,e\s]*")  # between mean and sd, and from there on
 
 
 class Unlike(Exception):
@@ -83,21 +75,16 @@ def text_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
     skeletons = [re.sub(r"\[#", "[ #", " ".join(NUMBER.sub("#", s).split())) for s in (stored, now)]
     if skeletons[0] != skeletons[1]:
         raise Unlike(f"the text differs\n  stored {stored!r}\n  now    {now!r}")
-    mean, spread = 0.0, None
+    mean = 0.0
     for match, b in zip(NUMBER.finditer(stored), NUMBER.findall(now), strict=True):
         a, is_spread = match[0], bool(re.search(r"±\s$", stored[:match.start()]))
-        if joined := SPREAD.match(stored, match.end()):
-            spread = NUMBER.match(stored, joined.end())
-        elif spread and not RANGE.fullmatch(stored, spread.end(), match.start()):
-            spread = spread if is_spread else None
         scale, mean = max(abs(float(a)), mean if is_spread else 0.0), abs(float(a))
         if INTEGER.fullmatch(a):
             if a != b:
                 raise Unlike(f"integer {a} became {b}")
             continue
         unit = min(last_digit(a), last_digit(b))
-        free = max(ATOL, tolerance.rtol * scale, min(1.001 * unit, tolerance.digit * scale),
-                   tolerance.sds * abs(float(spread[0])) if spread else 0.0)
+        free = max(ATOL, FLOOR * scale, min(1.001 * unit, tolerance.digit * scale))
         yield Move(f"number {a} became {b}", 0.0 if a == b else abs(float(a) - float(b)), free)
 
 
@@ -116,8 +103,8 @@ def picture_moves(a: Image.Image, b: Image.Image, tolerance: Tolerance, where: s
     blocks = np.pad(difference, ((0, h), (0, w)))
     worst = blocks.reshape(blocks.shape[0] // 8, 8, -1, 8).mean(axis=(1, 3)).max()
     said = f"{where}picture differs: mean {difference.mean():.2f} levels, worst 8×8 block {worst:.1f}"
-    yield Move(said, difference.mean(), tolerance.mean, MEAN)
-    yield Move(said, worst, tolerance.block, BLOCK)
+    yield Move(said, difference.mean(), LEVELS, MEAN)
+    yield Move(said, worst, WORST, BLOCK)
 
 
 def png_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
@@ -150,7 +137,7 @@ def record_moves(stored: str, now: str, tolerance: Tolerance) -> Iterator[Move]:
             if key in numbers and None not in (old, new):
                 width = x["high"] - x["low"]
                 yield Move(f"{where}: {key} {old!r} became {new!r}", abs(old - new),
-                           max(ATOL, tolerance.rtol * max(abs(old), width), tolerance.sds * width / 2))
+                           max(ATOL, FLOOR * max(abs(old), width)))
                 continue
             near = key != "judged" or "open" in (old, new) or "not so" in (old, new) and "yes" not in (old, new)
             same = len(old) == len(new) if key == "conditions" else old == new or key in words and near
@@ -182,9 +169,9 @@ def can_move(outputs: list) -> bool:
     return any(moves(kind, text, text, EXACT) for kind, texts in by_kind(outputs).items() for text in texts)
 
 
-def decimals(kind: str, text: str, tolerance: Tolerance = EXACT) -> list[Move]:
+def decimals(kind: str, text: str) -> list[Move]:
     """One for each decimal that an output says, which did not move."""
-    return [] if kind == "image/png" else moves(kind, *[PICTURE.sub("", text)] * 2, tolerance)
+    return [] if kind == "image/png" else moves(kind, *[PICTURE.sub("", text)] * 2, EXACT)
 
 
 def usual(stored: dict[str, list[str]], drift: dict[str, list[str]], kind: str = "") -> float:
@@ -205,11 +192,10 @@ def allowed(found: list[Move], drift: str, usual: float = 0.0, others: float = 0
     return [m.free * max(1.0, m.multiple * t) for m, t in zip(found, times)]
 
 
-def difference(kind: str, stored: str, now: str, tolerance: Tolerance = EXACT, drift: str = "",
-               *pooled: float) -> str | None:
+def difference(kind: str, stored: str, now: str, drift: str = "", *pooled: float) -> str | None:
     """None if two outputs of a kind are the same, else one line saying how they differ."""
-    if drift:  # what was coarsely printed may have moved unseen
-        tolerance = replace(tolerance, digit=1.0, shift=SHIFT if "~" in drift else tolerance.shift)
+    # what was coarsely printed may have moved unseen
+    tolerance = Tolerance(digit=1.0, shift=SHIFT if "~" in drift else 0) if drift else EXACT
     try:
         found = moves(kind, stored, now, tolerance)
         for move, far in zip(found, allowed(found, drift, *pooled)):
@@ -228,10 +214,10 @@ def drift_of(kind: str, stored: str, now: str) -> str:
     found = moves(kind, stored, now, EXACT)
     if not any(found[i].drawn for i in told(found)):
         return " ".join(told(found).values())
-    return " ".join(["~", *told(moves(kind, stored, now, replace(EXACT, shift=SHIFT))).values()])
+    return " ".join(["~", *told(moves(kind, stored, now, Tolerance(shift=SHIFT))).values()])
 
 
-def differences(stored, now, tolerance: Tolerance = EXACT, drift: dict | None = None) -> list[str]:
+def differences(stored, now, drift: dict | None = None) -> list[str]:
     """What two lists of notebook outputs do not share, one line each; stderr is always a difference."""
     stored, now, found, drift = by_kind(stored), by_kind(now), [], drift or {}
     for key in sorted(stored.keys() | now.keys()):
@@ -243,24 +229,19 @@ def differences(stored, now, tolerance: Tolerance = EXACT, drift: dict | None = 
         else:
             far, pooled = drift.get(key, [""] * len(a)), (usual(stored, drift), usual(stored, drift, key))
             found += [f"{key}: {said}" for x, y, d in zip(a, b, far, strict=True)
-                      if (said := difference(key, x, y, tolerance, d, *pooled))]
+                      if (said := difference(key, x, y, d, *pooled))]
     return found
-
-
-def tolerance_of(cell) -> Tolerance:
-    return next((TAGS[tag] for tag in cell.metadata.get("tags", []) if tag in TAGS), EXACT)
 
 
 def complaints(cell, now) -> list[str]:
     """What these outputs of a cell do not share with its stored ones."""
-    return differences(cell.outputs, now, tolerance_of(cell), cell.metadata.get("drift"))
+    return differences(cell.outputs, now, cell.metadata.get("drift"))
 
 
 def room(cell) -> dict[str, list[list[float]]]:
     """How far each decimal of a cell may move: {kind: for each output that has decimals, numbers}."""
     stored, drift = by_kind(cell.outputs), cell.metadata.get("drift", {})
-    return {kind: [allowed(decimals(kind, text, tolerance_of(cell)), far,
-                           usual(stored, drift), usual(stored, drift, kind))
+    return {kind: [allowed(decimals(kind, text), far, usual(stored, drift), usual(stored, drift, kind))
                    for text, far in zip(texts, drift.get(kind, [""] * len(texts)))]
             for kind, texts in stored.items() if kind != "image/png"}
 

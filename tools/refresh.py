@@ -178,9 +178,8 @@ def keep_drift(notebook, others: list) -> list[str]:
     found = []
     for i, (cell, *again) in enumerate(zip(code_cells(notebook), *map(code_cells, others)), 1):
         drift, unlike = compare.measured(cell.outputs, *(other.outputs for other in again))
-        tags = [tag for tag in cell.metadata.pop("tags", []) if tag not in compare.TAGS]
         cell.metadata.pop("drift", None)
-        cell.metadata.update({**({"tags": tags} if tags else {}), **({"drift": drift} if drift else {})})
+        cell.metadata.update({"drift": drift} if drift else {})
         found += [f"cell [{i}] prints something else on another machine: {said}" for said in unlike]
     notebook.metadata["fingerprint"]["its outputs"] = outputs(notebook)
     return found

@@ -11,16 +11,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
-from cards import TOP, panels  # noqa: E402
+import notebooks  # noqa: E402
+from cards import chosen  # noqa: E402
 
 SIZE = 1200, 630
 MARGIN, SIDE, CELL = 60, 255, 12        # pixels: border, side of a reconstruction, a sixteenth of the mark
 BLUE, VERMILION, INK, GREY = "#0072b2", "#d55e00", "#222832", "#48566b"
 TITLE = "Learned Image\nReconstruction"
-LINE = "An executable course: every network trained on the page,\n" \
+LINE = "An executable course: small networks trained on the page,\n" \
        "claims measured over seeds, also where they fail"
-CAPTIONS = {"fbp": "back-projection", "sinogram": "UNet on the views",
-            "refined": "back-projection, UNet", "truth": "truth"}
+FIGURE = "fig-cross_domain-routes"
+CAPTIONS = {1: "back-projection", 3: "UNet on the views", 4: "back-projection, UNet", 0: "truth"}  # by panel
 
 
 def font(size, weight="normal"):
@@ -45,12 +46,12 @@ def draw():
     draw_mark(pen, MARGIN, MARGIN)
     pen.multiline_text((290, 48), TITLE, INK, font(66, "bold"), spacing=4)
     pen.multiline_text((292, 208), LINE, GREY, font(25), spacing=6)
-    chapter, figure, names = TOP
-    parts, gap = panels(chapter, figure), (SIZE[0] - 2 * MARGIN - 4 * SIDE) // 3
-    for k, (name, part) in enumerate(names.items()):
+    chapter = notebooks.read(HERE.parent / "chapters/cross_domain.ipynb")
+    gap = (SIZE[0] - 2 * MARGIN - 4 * SIDE) // 3
+    for k, (part, caption) in enumerate(zip(chosen(FIGURE, list(CAPTIONS), [chapter]), CAPTIONS.values())):
         left = MARGIN + k * (SIDE + gap)
-        card.paste(parts[part].resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, 306))
-        pen.text((left, 570), CAPTIONS[name], INK, font(23))
+        card.paste(part.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, 306))
+        pen.text((left, 570), caption, INK, font(23))
     return card.quantize(256, dither=Image.Dither.NONE)
 
 

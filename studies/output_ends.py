@@ -57,7 +57,7 @@ GRID = (grid(method=["nothing", "filter", "tv"], start=["none"], training=["none
         + networks(["identity", "sigmoid"], ["default"], MIDDLE, crops=16)
         + networks(["identity", "sigmoid"], ["minus six", "six"], LONG)
         + networks(["relu"], ["minus six", "six"], SHORT)
-        + networks(["sigmoid"], ["minus six", "six"], MIDDLE, ["descent"])
+        + networks(["sigmoid"], ["default", "minus six", "six"], MIDDLE, ["descent"])
         + networks(["identity", "sigmoid"], ["default"], LONG, unit="water"))
 
 

@@ -88,17 +88,21 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
             ax.set_xscale("log", base=2)
             ax.set_xticks(steps, [str(step) for step in steps], minor=False)
         ax.tick_params("x", labelrotation=45)
-        ax.set(xlabel="updates (log scale)", title="" if panel is None else f"{panels.replace('_', ' ')} {panel}")
+        if not trained:
+            ax.set_xticks([])
+        ax.set(xlabel="updates (log scale)" if trained else "",
+               title="" if panel is None else f"{panels.replace('_', ' ')} {panel}")
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(metric.replace("_", " "))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-    alt = f"{metric} against the number of updates, a curve each for {'; '.join(names + level)}"
+    alt = f"{metric}{' against the number of updates' if trained else ''}, a line each for {'; '.join(names + level)}"
     alt = (alt + (f"; a panel for each {panels}" if panels else "")).replace("_", " ")
     averaged = [name for name in settings if name not in lines and name != panels
                 and len({row[name] for row in trained}) > 1]
     only = [f"{name.replace('_', ' ')} {' or '.join(str(one) for one in wanted)}" for name, wanted in where.items()]
-    caption = f"Mean and range over {' and '.join(['seeds', *averaged])}; what does not train is a level line."
+    caption = (f"Mean and range over {' and '.join(['seeds', *averaged])}; what does not train is a level line."
+               if trained else "Mean over seeds; nothing trains.")
     return figure, alt, caption + (f" Shown: {', '.join(only)}." if only else "")
 
 

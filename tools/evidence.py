@@ -96,7 +96,7 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(metric.replace("_", " "))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-    alt = f"{metric}{' against the number of updates' if trained else ''}, a line each for {'; '.join(names + level)}"
+    alt = f"{metric}{' against the number of updates' if trained else ''}, a curve each for {'; '.join(names + level)}"
     alt = (alt + (f"; a panel for each {panels}" if panels else "")).replace("_", " ")
     averaged = [name for name in settings if name not in lines and name != panels
                 and len({row[name] for row in trained}) > 1]

@@ -28,6 +28,13 @@ Search.makeSearchSummary = (text, stems) => {
   const from = start < 60 ? 0 : text.indexOf(" ", start - 60) + 1, end = text.indexOf(" ", from + 260);
   const summary = document.createElement("p");
   summary.className = "context";
-  summary.textContent = (from ? "… " : "") + text.slice(from, end < 0 ? text.length : end) + (end < 0 ? "" : " …");
+  const shown = (from ? "… " : "") + text.slice(from, end < 0 ? text.length : end) + (end < 0 ? "" : " …");
+  let last = 0;
+  for (const { 0: word, index } of shown.matchAll(new RegExp(`${wanted.source}\\p{L}*`, "giu"))) {  // noise, noisy
+    const mark = Object.assign(document.createElement("span"), { className: "highlighted", textContent: word });
+    summary.append(shown.slice(last, index), mark);
+    last = index + word.length;
+  }
+  summary.append(shown.slice(last));
   return summary;
 };

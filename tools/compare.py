@@ -28,14 +28,12 @@ OTHER_MACHINES = (  # one run alone moves a number little by chance, and so do t
 FLOOR = 2e-3   # a float may differ by this share of itself,
 MULTIPLE = 10  # and by this many times as far as it moved there: at 5, two were red on a third machine
 MEAN, BLOCK = 2, 5  # the same of a picture's mean over all pixels, which scatters less, and of its worst block
-
-
 ATOL = 1e-6
 LEVELS, WORST = 0.5, 8.0  # of 255, that a picture may differ by, on average and in the worst block of 8×8 pixels
 
 
 class Tolerance(NamedTuple):
-    """What else may differ and still count as the same."""
+    """What else may differ and still count as the same; a drift widens it."""
 
     digit: float = 0.9e-2  # one unit in the last printed digit, if that is no larger part of the number
     shift: int = 0         # pixels that a curve may move

@@ -179,7 +179,8 @@ def keep_drift(notebook, others: list) -> list[str]:
     for i, (cell, *again) in enumerate(zip(code_cells(notebook), *map(code_cells, others)), 1):
         drift, unlike = compare.measured(cell.outputs, *(other.outputs for other in again))
         cell.metadata.pop("drift", None)
-        cell.metadata.update({"drift": drift} if drift else {})
+        if drift:
+            cell.metadata["drift"] = drift
         found += [f"cell [{i}] prints something else on another machine: {said}" for said in unlike]
     notebook.metadata["fingerprint"]["its outputs"] = outputs(notebook)
     return found

@@ -1,5 +1,6 @@
 """What pages list of the chapters: a card with a picture of its own, the exercises, the running times."""
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -99,3 +100,11 @@ def test_running_times_are_of_the_chapters_and_name_each_machine(built):
     two = {"a": {"seconds": 1.0, "over_seeds": 0.5, "peak_mib": 9, "machine": "X"}}
     two["b"] = two["a"] | {"machine": "Y"}
     assert lists.running_times(two).startswith("Machine of {doc}`a`: X.\n\nMachine of {doc}`b`: Y.\n\n| what")
+
+
+def test_the_picture_of_shared_links_is_what_its_script_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["draw_social_card.py", str(tmp_path / "drawn.png")])
+    runpy.run_path(str(ROOT / "imgs/draw_social_card.py"), run_name="__main__")
+    drawn, stored = (np.asarray(Image.open(path).convert("RGB"), float)
+                     for path in (tmp_path / "drawn.png", ROOT / "imgs/social_card.png"))
+    assert np.abs(drawn - stored).mean() < 0.5, "a chapter's figure has changed: run imgs/draw_social_card.py"

@@ -674,6 +674,19 @@ def test_the_figure_shows_what_its_caption_says():
     assert "a curve each for net; nothing" in alt
 
 
+def test_a_level_line_stands_only_in_panels_that_it_was_measured_for():
+    import evidence
+    rows = [{"method": m, "mask": k, "updates": u, "seed": 0, "rmse": e} for m, k, u, e in (
+        *(("net", k, u, 0.5) for k in ("many", "one") for u in (8, 16)), ("deep", "one", 8, 0.4),
+        ("tv", "one", 0, 0.3), ("tv", "other", 0, 0.9))]
+    figure, _, _ = evidence.draw({name: [row[name] for row in rows] for name in rows[0]},
+                                 ["method", "mask", "updates", "seed"], {"lines": "method", "panels": "mask"})
+    drawn = {ax.get_title(): {line.get_label(): line.get_ydata()[0] for line in ax.lines} for ax in figure.axes}
+    assert drawn == {"mask many": {"net": 0.5}, "mask one": {"deep": 0.4, "net": 0.5, "tv": 0.3}}
+    assert all([t.get_text() for t in ax.get_xticklabels()] == ["8", "16"] for ax in figure.axes)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["deep", "net", "tv"]
+
+
 def test_make_stores_nothing_only_where_store_is_given_and_empty():
     def said(*arguments):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}

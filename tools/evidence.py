@@ -72,16 +72,19 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
     for ax, panel in zip(axes, shown):
         for i, name in enumerate(names + level):
             style = {"color": COLOURS[i % len(COLOURS)], "ls": DASHES[i % len(DASHES)], "label": name}
-            if name in level:  # it does not train, and is in each panel that it may belong to
+            if name in level:  # it does not train; without a panel of its own, as rate 0, it is in all
                 at = [row for row in every if label(lines[:1], row) == name]
-                at = [row for row in at if panels and row[panels] == panel] or at
-                ax.axhline(sum(row[metric] for row in at) / len(at), **style)
+                if panels and len({row[panels] for row in at}) > 1:
+                    at = [row for row in at if row[panels] == panel]
+                if at:
+                    ax.axhline(sum(row[metric] for row in at) / len(at), **style)
                 continue
             over = {}
             for row in trained:
                 if label(lines, row) == name and (panel is None or row[panels] == panel):
                     over.setdefault(row["updates"], []).append(row[metric])
-            steps = sorted(over)
+            if not (steps := sorted(over)):
+                continue
             ax.plot(steps, [sum(over[step]) / len(over[step]) for step in steps], marker="o", ms=3, **style)
             low, high = ([limit(over[step]) for step in steps] for limit in (min, max))
             ax.fill_between(steps, low, high, color=style["color"], alpha=0.2, lw=0)
@@ -95,7 +98,9 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(metric.replace("_", " "))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    named = {line.get_label(): line for ax in axes for line in ax.lines}
+    figure.legend(handles=[named[name] for name in names + level if name in named], loc="outside lower center", ncols=3,
+                  frameon=False, fontsize=8)
     alt = f"{metric}{' against the number of updates' if trained else ''}, a curve each for {'; '.join(names + level)}"
     alt = (alt + (f"; a panel for each {panels}" if panels else "")).replace("_", " ")
     averaged = [name for name in settings if name not in lines and name != panels
@@ -120,7 +125,7 @@ def section(path: Path, root: Path, claims: list[dict]) -> str:
     cost = f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.1f} core-minutes"
     resting = "\n".join(f"- “{r['sentence']}” **{r['verdict']}** ({{doc}}`{r['chapter']}`)" for r in claims
                         if re.search(rf"\bstudy {path.stem}\b", r["scale"]))
-    name = " ".join({"cnn": "CNN", "unet": "UNet", "mri": "MRI"}.get(x, x) for x in path.stem.split("_"))
+    name = " ".join({"cnn": "CNN", "ct": "CT", "mri": "MRI", "unet": "UNet"}.get(x, x) for x in path.stem.split("_"))
     return f"""(study-{path.stem})=
 ## {name[0].upper() + name[1:]}
 
@@ -140,7 +145,8 @@ Repeat them by `make studies STUDIES={path.stem} FORCE=1`, or see what other see
 `make studies STUDIES={path.stem} SEEDS=1000-1004 STORE=`.
 
 The rows: {{download}}`{path.stem}.csv <../studies/results/{path.stem}.csv>`.
-""" + (f"\nClaims that rest on it, with their verdicts:\n\n{resting}\n" if resting else "")
+
+""" + (f"Claims that rest on it, with their verdicts:\n\n{resting}\n" if resting else "No claim rests on it.\n")
 
 
 def speed(root: Path) -> str:

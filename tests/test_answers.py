@@ -196,7 +196,7 @@ def test_a_notebook_of_its_own_reads_the_table_that_it_unpacked(tmp_path, monkey
 
 # On the page
 
-JUDGED = """cases => cases.map(([name, text]) => document.getElementById(name).judge(text)[1])"""
+JUDGED = """cases => cases.map(([name, text]) => document.getElementById(`answer-${name}`).judge(text)[1])"""
 
 
 def of_page(check):
@@ -214,7 +214,7 @@ def test_the_page_says_what_the_helper_says(browser, site, chapter):
         told = visit.tab.evaluate(JUDGED, [case[:2] for case in asked])
         assert [(name, text, a, wanted) for (name, text, wanted), a in zip(asked, told) if a != wanted] == []
         for check in TABLES[chapter].values():  # by keyboard: right, then each near miss
-            field = visit.tab.locator(f"answer-check[id='{check.name}']")
+            field = visit.tab.locator(f"answer-check[id='answer-{check.name}']")
             for text, wanted in [(rights(check)[0], said(check, right=True)),
                                  *((miss, said(check, hint)) for miss, hint in hints(check).items())]:
                 if check.kind == "choice":
@@ -246,12 +246,13 @@ def test_answers_are_kept_and_forgotten(browser, site):
     with visiting(browser, site) as visit:
         tab = visit.tab
         go(visit, site, "chapters/cnn")
-        number, options = (tab.locator(f"answer-check[id='{one.name}']") for one in (check, choice))
+        number, options = (tab.locator(f"answer-check[id='answer-{one.name}']") for one in (check, choice))
         number.get_by_label("Your answer").fill("12")
         number.get_by_role("button", name="Check").click()
         options.get_by_label(choice.misses[0][0]).check()
         options.get_by_role("button", name="Check").click()
-        assert json.loads(tab.evaluate("localStorage.getItem('answers')")) == {check.name: "12", choice.name: "a"}
+        assert json.loads(tab.evaluate("localStorage.getItem('answers')")) == {
+            f"answer-{check.name}": "12", f"answer-{choice.name}": "a"}
         tab.reload()
         expect(number.get_by_label("Your answer")).to_have_value("12")
         expect(number.locator(".answer-said")).to_have_text(said(check))
@@ -290,7 +291,7 @@ def test_where_storage_is_forbidden_answers_are_checked_and_not_kept(browser, si
     with visiting(browser, site) as visit:
         visit.tab.add_init_script(FORBIDDEN)
         go(visit, site, "chapters/cnn")
-        field = visit.tab.locator(f"answer-check[id='{check.name}']")
+        field = visit.tab.locator(f"answer-check[id='answer-{check.name}']")
         field.locator("input").fill(check.written[0])
         field.locator("input").press("Enter")
         expect(field.locator(".answer-said")).to_have_text(said(check, right=True))
@@ -308,7 +309,7 @@ def test_a_question_without_a_field_can_be_read(browser, site, how):
         visit.tab.goto(f"{site.url}chapters/cnn.html")
         visit.tab.emulate_media(media="print" if scripts else "screen")
         choice = first_of("cnn", "choice")
-        box = visit.tab.locator(f"answer-check[id='{choice.name}']")
+        box = visit.tab.locator(f"answer-check[id='answer-{choice.name}']")
         assert box.locator("li").first.is_visible() and box.locator("p").first.is_visible()
         fields = visit.tab.locator("answer-check :is(input, button, .answer-said)")
         assert fields.count() == 0 if not scripts else all(not field.is_visible() for field in fields.all())

@@ -477,7 +477,7 @@ def test_answers_are_judged_as_by_the_helper(tab, watched, chapter):
 def test_an_answer_is_checked_by_keyboard_and_kept(tab, watched):
     check = next(one for one in TABLES["cnn"].values() if one.kind == "number")
     go(tab, watched, "chapters/cnn.html")
-    field = f"document.getElementById('{check.name}')"
+    field = f"document.getElementById('answer-{check.name}')"
     tab.execute_script(f"{field}.querySelector('input').focus()")
     press(tab, rights(check)[0].strip(), Keys.ENTER)
     assert until(tab, f"return {field}.querySelector('.answer-said').textContent") == f"Right. {check.why}"

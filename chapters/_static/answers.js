@@ -57,7 +57,7 @@ class AnswerCheck extends HTMLElement {
     this.append(form);
     const field = form.elements.said, show = () => {
       const said = field.value.trim(), [right, words] = said ? this.judge(said) : [, "No answer is given yet."];
-      this.dataset.right = right;
+      this.classList.toggle("right", !!right);
       form.lastChild.textContent = words;
       return said || undefined;
     };

@@ -3,7 +3,8 @@ customElements.define("answer-clear", class extends HTMLElement {
   connectedCallback() {
     const button = document.createElement("button"), said = document.createElement("p");
     const show = () => {
-      const count = Object.keys(JSON.parse(localStorage.getItem("answers")) ?? {}).length;
+      let count = 0;
+      try { count = Object.keys(JSON.parse(localStorage.getItem("answers")) ?? {}).length; } catch { }  // not ours
       said.textContent = count ? `This browser keeps ${count} answer${count > 1 ? "s" : ""} of yours.` : "This browser keeps no answer of yours.";
     };
     button.textContent = "Forget my answers";

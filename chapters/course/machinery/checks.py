@@ -141,7 +141,9 @@ def parsed(kind: str, name: str, body: str) -> Check:
     question, *lines = re.split(r"\n(?=(?:= |~ |- \[[x ]\] |> |% ))", body.strip())
     marked = [(MARK.match(line)[1], " ".join(line[MARK.match(line).end():].split())) for line in lines
               if MARK.match(line)]
-    choices = [(mark == "- [x] ", *text.partition(": ")[::2]) for mark, text in marked if mark.startswith("- ")]
+    # the text of a right choice may have a colon; of a wrong one the hint begins with the first capital behind a colon
+    choices = [(True, text, "") if mark == "- [x] " else (False, *[*re.split(r": (?=[A-Z])", text, maxsplit=1), ""][:2])
+               for mark, text in marked if mark.startswith("- ")]
     told = {mark: text for mark, text in marked}
     rights = sum(right for right, *_ in choices) if choices else sum(mark == "= " for mark, _ in marked)
     if not question or MARK.match(question) or rights != 1 or choices and "= " in told or len(choices) == 1:
@@ -151,7 +153,7 @@ def parsed(kind: str, name: str, body: str) -> Check:
     last = told.get("> ", ""),
     if choices:
         right = [right for right, *_ in choices].index(True)
-        misses = [(text, "" if i == right else hint) for i, (_, text, hint) in enumerate(choices)]
+        misses = [(text, hint) for _, text, hint in choices]
         return Check(*common, "choice", [], right, misses, *last, [], told.get("% ", ""))
     answer = told["= "]
     names = list(dict.fromkeys(re.findall(r"[A-Za-z]+\d*", re.sub(r"\d[eE]", "", answer))))

@@ -51,7 +51,7 @@ class AnswerCheck extends HTMLElement {
     const asked = `${this.id}-asked`, items = [...this.querySelectorAll("li")], form = this.form = document.createElement("form");
     this.querySelector("p").id = asked;
     form.innerHTML = (items.length ? `<fieldset aria-labelledby="${asked}">${items.map((item, i) =>
-      `<label><input type="radio" name="said" value="${"abcdefgh"[i]}" autocomplete="off"> <span>${item.firstElementChild.innerHTML}</span></label>`).join("")}</fieldset>`
+      `<label><input type="radio" name="said" value="${"abcdefgh"[i]}"> <span>${item.firstElementChild.innerHTML}</span></label>`).join("")}</fieldset>`
       : `<label>Your answer <input name="said" autocomplete="off" autocapitalize="off" aria-describedby="${asked}"></label>`)
       + `<button>Check</button><p class="answer-said" aria-live="polite"></p>`;
     this.append(form);

@@ -1,6 +1,5 @@
 """What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, checks."""
-from .machinery.assets import ORIGINALS
-from .machinery.checks import check
+from .machinery import ORIGINALS, check
 from .machinery.explorables import explore
 from .machinery.figures import band, diagram, draw_image, panels, set_style, show
 from .machinery.numbers import glue, mean_sd, seeds, spread, table

@@ -19,12 +19,25 @@ nbval.kernel.KernelManager = lambda **traits: KernelManager(**refresh.connection
 
 ROOT = Path(__file__).parent.parent
 # {name: kind of thing} in a kernel: numbers are one kind, networks another, lists and tuples a third
-KINDS = """{name: 'number' if isinstance(value, (int, float)) else 'sequence' if isinstance(value, (list, tuple))
+KINDS = """{{name: 'number' if isinstance(value, (int, float)) else 'sequence' if isinstance(value, (list, tuple))
  else 'network' if hasattr(value, 'forward') and not isinstance(value, type) else type(value).__name__
- for name, value in list(globals().items()) if name[0] != '_' and value is not None}"""
+ for name, value in list({space}.items()) if name[0] != '_' and value is not None}}"""
 
 SHORT = """import course
 course.fit = lambda *args, steps, **more: course.training.fit(*args, steps=min(steps, 2), **more)"""
+# The code of a solution, in a copy of the names of its chapter; and a digest of the chapter's numbers, which it keeps
+IN_COPY = """_spaces = globals().get('_spaces', {{}})
+_spaces[{label!r}] = {{**globals()}}
+exec(compile({code!r}, {label!r}, 'exec'), _spaces[{label!r}])"""
+NUMBERS = """__import__('hashlib').sha256(b''.join(t.detach().contiguous().numpy().tobytes()
+ for name, value in sorted(globals().items()) if name[0] != '_' and not isinstance(value, type)
+ for t in (value.state_dict().values() if hasattr(value, 'forward') else [value])
+ if type(t).__name__ == 'Tensor' and not t.is_sparse)).hexdigest()"""
+# What a table says in its line %, computed in the chapter, or where its solution has run, beside the table's answer
+PROOF = """from course.machinery.checks import judged, of_chapter
+_proof = of_chapter({chapter!r})[{name!r}].proof
+_given = eval(_proof, globals().get('_spaces', {{}}).get({label!r}, globals()))
+assert _given is True or judged({name!r}, _given)[0], f'{{_proof}} gives {{_given}}'"""
 
 
 class TolerantCell(IPyNbCell):
@@ -41,13 +54,16 @@ class TolerantCell(IPyNbCell):
         self.comparison_traceback = compare.complaints(self.cell, test) + self.rebound()
         return not self.comparison_traceback
 
-    def rebound(self) -> list[str]:
+    def evaluated(self, expression: str):
+        reply = self.parent.kernel.kc.execute_interactive("", silent=True, timeout=60,
+                                                          user_expressions={"asked": expression})
+        return ast.literal_eval(reply["content"]["user_expressions"]["asked"]["data"]["text/plain"])
+
+    def rebound(self, space: str = "globals()") -> list[str]:
         """Names that this cell gave to another kind of thing than an earlier one; in chapters that have the form."""
         if not self.parent.formed:
             return []
-        client, asked = self.parent.kernel.kc, {"kinds": KINDS}
-        reply = client.execute_interactive("", silent=True, timeout=60, user_expressions=asked)
-        now = ast.literal_eval(reply["content"]["user_expressions"]["kinds"]["data"]["text/plain"])
+        now = self.evaluated(KINDS.format(space=space))
         found = [f"the name {name!r} is a {kind} here and was a {self.parent.kinds[name]} before; wanted another name"
                  for name, kind in now.items() if self.parent.kinds.get(name, kind) != kind]
         self.parent.kinds |= now
@@ -55,22 +71,39 @@ class TolerantCell(IPyNbCell):
 
 
 class Solution(TolerantCell):
-    """The code of a solution, after the chapter; what it prints is not compared, as trainings have two updates here."""
+    """The code of a solution, after the chapter, in a copy of its names, so that no solution needs another one.
+
+    What it prints is not compared, as trainings have two updates here.
+    """
 
     def runtest(self):
         self.parent.kernel.kc.execute_interactive(SHORT, silent=True, timeout=60)
+        self.before = self.evaluated(NUMBERS)
         IPyNbCell.runtest(self)
 
     def compare_outputs(self, test, ref, skip_compare=None):
         of_chapter = dict(self.parent.kinds)
         warned = [f"wrote to stderr: {out.text}" for out in test if out.get("name") == "stderr"]
-        self.comparison_traceback = warned + self.rebound()
+        changed = [] if self.evaluated(NUMBERS) == self.before else ["it changed a tensor or a network of the chapter"]
+        self.comparison_traceback = warned + changed + self.rebound(f"_spaces[{self.name.split()[1]!r}]")
         self.parent.kinds = of_chapter  # two solutions may share a name
         return not self.comparison_traceback
 
 
+class Answer(TolerantCell):
+    """What the chapter computes for the answer of a table."""
+
+    def runtest(self):
+        IPyNbCell.runtest(self)
+
+    def compare_outputs(self, test, ref, skip_compare=None):
+        self.comparison_traceback = [f"wrote to stderr: {out.text}" for out in test if out.get("name") == "stderr"]
+        return not self.comparison_traceback
+
+
 class Chapter(IPyNbFile):
-    """A notebook whose cells are tolerant, and numbered as Jupyter shows them: from [1]; then its solutions."""
+    """A notebook whose cells are tolerant, and numbered as Jupyter shows them: from [1]; then, from the last to the
+    first, its solutions, as their order must not count; then the answers of its tables."""
 
     @property
     def formed(self) -> bool:
@@ -83,9 +116,15 @@ class Chapter(IPyNbFile):
             yield TolerantCell.from_parent(self, name=f"cell [{number}]", cell_num=number, cell=cell.cell,
                                            options=cell.options)
         solutions = notebooks.solutions(self.nb) if self.formed else {}
-        for label, code in solutions.items():
+        for label, code in reversed(solutions.items()):
             yield Solution.from_parent(self, name=f"solution {label}", cell_num=number + 1, options=cell.options,
-                                       cell=new_code_cell(code, execution_count=1))
+                                       cell=new_code_cell(IN_COPY.format(label=label, code=code), execution_count=1))
+        for name, check in notebooks.checks(self.nb).items() if self.formed else ():
+            label = max((label for label in solutions if name == label or name.startswith(f"{label}-")), default="")
+            code = PROOF.format(chapter=self.path.stem, name=name, label=label)
+            if check.proof:
+                yield Answer.from_parent(self, name=f"answer {name}", cell_num=number + 1, options=cell.options,
+                                         cell=new_code_cell(code, execution_count=1))
 
 
 def pytest_ignore_collect(collection_path):

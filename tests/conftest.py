@@ -122,6 +122,20 @@ A note.
 Which?
 ```
 
+```{check} ex-kinds
+How large is $x^2$, see {doc}`cnn`?
+= 1/4
+~ 1/2: This is $x$.
+```
+
+```{predict} predict-kinds-choice
+Which of them
+is *right*?
+- [x] One with $x$
+- [ ] Another: A hint.
+> So it is.
+```
+
 ```{solution} ex-kinds
 
 {ref}`ex-kinds` is answered in the open.
@@ -158,8 +172,8 @@ def sources(tmp_path):
 
 # Files that take minutes come first, then the chapters: so that no worker is left with one of them in the end. Of the
 # first three one alone waits for the book.
-LONG = ["test_pages", "test_checks", "test_mutants", "test_engines", "test_text", "test_lab", "test_book",
-        "test_markup", "test_studies", "test_student"]
+LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engines", "test_text", "test_lab",
+        "test_book", "test_markup", "test_studies", "test_student"]
 
 
 def pytest_configure():

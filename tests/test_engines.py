@@ -11,6 +11,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 import engines
 from notebooks import decode
+from test_answers import CHECKED, JUDGED, TABLES, of_page, rights
 from test_live import SOBEL, filtered, photo
 from test_pages import SHOWN, other_frame, stored_explorables
 from visits import AXE, CHAPTERS, PAGES, broken
@@ -461,3 +462,25 @@ def test_broken_book_is_red(tab, watched, mutant):
     watched.put.update(damage(watched))
     with pytest.raises(AssertionError, match=said):
         check(tab, watched)
+
+
+# Questions with a field
+
+@pytest.mark.parametrize("chapter", CHECKED)
+def test_answers_are_judged_as_by_the_helper(tab, watched, chapter):
+    go(tab, watched, f"chapters/{chapter}.html")
+    asked = [(check.name, text, wanted) for check in TABLES[chapter].values() for text, wanted in of_page(check)]
+    told = tab.execute_script(f"return ({JUDGED})(arguments[0])", [case[:2] for case in asked])
+    assert [(*case, said) for case, said in zip(asked, told) if said != case[2]] == []
+
+
+def test_an_answer_is_checked_by_keyboard_and_kept(tab, watched):
+    check = next(one for one in TABLES["cnn"].values() if one.kind == "number")
+    go(tab, watched, "chapters/cnn.html")
+    field = f"document.getElementById('answer-{check.name}')"
+    tab.execute_script(f"{field}.querySelector('input').focus()")
+    press(tab, rights(check)[0].strip(), Keys.ENTER)
+    assert until(tab, f"return {field}.querySelector('.answer-said').textContent") == f"Right. {check.why}"
+    reload(tab)
+    until(tab, f"return {field}?.querySelector('.answer-said')?.textContent == 'Right. {check.why}'")
+    assert complaints(tab, watched) == []

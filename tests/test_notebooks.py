@@ -1,8 +1,10 @@
 """What each chapter needs to be one of this book: `lacks` lists what is missing, by file and what to write there."""
+import ast
 import copy
 import itertools
 import json
 import re
+import symtable
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +30,8 @@ BOOKKEEPING = re.compile(r"\b(plt\.show|course\.(show|explore|diagram|table|clai
 TAUGHT = re.compile(r"^class |\bcourse\.(fit|crops|phantoms|ellipses)\(|\.backward\(|\boptim\.",
                     re.M)
 LINES = 8  # of a cell in the new form, in the median
+LATER = {"data_consistency", "limits", "vision_transformers", "posterior"}  # chapters that get their checks later
+TIMED = r"\(Code, (?:under|about) (?:\d+ s|half a minute|a minute)\.\)"
 ENDS = ["Recap", "Exercises", "Further reading"]
 BIB = set(re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(ROOT / "references.bib"), re.M))
 
@@ -179,10 +183,99 @@ def of_form(name, notebook):
         yield f"half of the cells have more than {lines:g} lines", f"a median of {LINES}: one idea a cell"
 
 
+def met(node):
+    """The names at the top of a cell in the order in which they are taken or given: (name, whether it is given)."""
+    match node:
+        case ast.Name():
+            yield node.id, not isinstance(node.ctx, ast.Load)
+        case ast.FunctionDef() | ast.ClassDef():
+            yield node.name, True
+        case ast.Import() | ast.ImportFrom():
+            yield from (((alias.asname or alias.name).partition(".")[0], True) for alias in node.names)
+        case ast.Lambda():
+            pass
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            own = {n.id for part in node.generators for n in ast.walk(part.target) if isinstance(n, ast.Name)}
+            yield from ((name, False) for name, given in parts(node) if not given and name not in own)
+        case ast.Assign() | ast.AnnAssign() | ast.NamedExpr():
+            yield from (one for part in (node.value, *getattr(node, "targets", [getattr(node, "target", None)])) if part
+                        for one in met(part))
+        case ast.AugAssign():
+            yield from ((name, False) for name, _ in met(node.target))
+            yield from parts(node)
+        case ast.For():
+            yield from (one for part in (node.iter, node.target, *node.body, *node.orelse) for one in met(part))
+        case _:
+            yield from parts(node)
+
+
+def parts(node):
+    yield from (one for part in ast.iter_child_nodes(node) for one in met(part))
+
+
+def names_of(code):
+    """(names that a cell gives, names that it needs from elsewhere, names that its functions take when called)."""
+    tree, first = ast.parse(code), {}
+    for name, given in parts(tree):
+        first.setdefault(name, given)
+    called, scopes = set(), symtable.symtable(code, "", "exec").get_children()
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        if scope.get_name() not in ("listcomp", "genexpr", "dictcomp", "setcomp"):
+            called |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
+    return {name for name, given in parts(tree) if given}, {name for name, given in first.items() if not given}, called
+
+
+def of_solutions(name, notebook):
+    """[(what is wrong, what to write)] of solutions that give a name which the chapter or another solution takes."""
+    if notebook.metadata.get("book", {}).get("form") != 2:
+        return
+    cells = {f"cell [{i}]": needed | called for i, c in enumerate(notebooks.code_cells(notebook), 1)
+             for _, needed, called in [names_of(c.source)]}
+    codes = {label: names_of(code) for label, code in notebooks.solutions(notebook).items()}
+    for label, (given, *_) in codes.items():
+        others = cells | {f"the solution {other}": needed | called - own
+                          for other, (own, needed, called) in codes.items() if other != label}
+        for one in sorted(given):
+            if users := [where for where, takes in others.items() if one in takes]:
+                yield f"the solution {label} gives {one!r}, which {users[0]} takes", "another name there"
+
+
+def of_checks(name, notebook):
+    """[(what is wrong, what to write)] of the tables of questions that are checked."""
+    try:
+        found = notebooks.checks(notebook)
+    except ValueError as e:
+        yield f"a table of answers: {e}", "what CONTRIBUTING says under \"A question that is checked\""
+        return
+    labels = [one[2] for one in lists.EXERCISE.findall(prose(notebook))]
+    for one in found.values():
+        if one.first and not one.name.startswith(f"predict-{name}-"):
+            yield f"the prediction {one.name!r}", f"a name of the form predict-{name}-WORD"
+        if not one.first and not any(one.name == label or one.name.startswith(f"{label}-") for label in labels):
+            yield f"the check {one.name!r} belongs to no exercise", "the label of one, or LABEL-WORD for a second check"
+    if len(set(re.findall(r"\{(?:check|predict)\} (\S+)", prose(notebook)))) != len(
+            re.findall(r"^`{3,}\{(?:check|predict)\} ", prose(notebook), re.M)):
+        yield "two tables have one name", "LABEL-WORD for the second"
+    last = max(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    late = [found for cell in notebook.cells[last:] for found in re.findall(r"\{predict\} (\S+)", cell.source)]
+    if late:
+        yield f"the predictions {late} stand behind the last cell", "a place before the cell that answers them"
+    predictions = sum(one.first for one in found.values())
+    if name not in LATER and (len(found) - predictions < 4 or predictions < 2):
+        yield (f"{len(found) - predictions} checks and {predictions} predictions",
+               "four ```{check} or more below exercises, two ```{predict} or more before the cells that answer them")
+    for _, _, label, asked in lists.EXERCISE.findall(prose(notebook)):
+        if "(Code" in asked and name not in LATER and not re.search(TIMED, asked):
+            yield f"the exercise {label} does not say how long its code runs", "(Code, under 1 s.), (Code, about 20 s.)"
+
+
 def lacks(name, notebook):
     """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
     return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}"
-            for of in (of_metadata, of_text, of_code, of_symbols, of_form) for wrong, wanted in of(name, notebook)]
+            for of in (of_metadata, of_text, of_code, of_symbols, of_form, of_checks, of_solutions)
+            for wrong, wanted in of(name, notebook)]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -303,6 +396,17 @@ LACKS = {
         "list; wanted its row there, | $J$ | its one meaning |, or another symbol here"),
     "a symbol of another chapter": (put("## Recap", "```{note}\nAt $\\mathsf{T} = 1$.\n```\n\n## Recap"),
         "has the symbol $\\mathsf T$, which chapters/notation.md keeps for vision_transformers; wanted another"),
+    "a prediction of nobody": (put("predict-cnn-rim", "predict-unet-rim"), "of the form predict-cnn-WORD"),
+    "a check of no exercise": (put("{check} ex-cnn-patches", "{check} ex-cnn-sweets"),
+                               "the check 'ex-cnn-sweets' belongs to no exercise; wanted the label of one"),
+    "a table without an answer": (put("\n= 2625", ""), "a table of answers: ex-cnn-count: got 'How many weights"),
+    "one name twice": (put("ex-cnn-count-wide", "ex-cnn-count"), "two tables have one name; wanted LABEL-WORD"),
+    "a late prediction": (lambda n: n.cells.append(n.cells.pop(n.cells.index(first(n, "predict-cnn-rim")))),
+                          "['predict-cnn-rim'] stand behind the last cell"),
+    "too few checks": (put("{check}", "{note}"), "0 checks and 3 predictions; wanted four"),
+    "no time of a solution": (put("(Code,", "(Code and"), "ex-cnn-patches does not say how long its code runs; wanted"),
+    "a name that a solution takes away": (put("def patch_ratio(seed", "SIZE = 1\n\ndef patch_ratio(seed"),
+        "the solution ex-cnn-patches gives 'SIZE', which cell ["),
     "two cells in a row": (lambda n: n.cells.insert(4, copy.deepcopy(n.cells[3])), "two code cells follow each other"),
 }
 

@@ -97,6 +97,8 @@ def test_nothing_of_the_page_is_lost(fork, name):
     words = [one.extract() for one in ours.select("details") if "in words" in one.summary.text]
     alts = [image["alt"] for image in whole.select(".cell img") if not image.find_parent("figure", class_="explore")]
     assert [one.p.text for one in words] == list(dict.fromkeys(alts))  # the page has each for light and dark
+    calls = [p.extract().code.text for p in ours.select("p") if p.text.startswith("Check your answer in a cell: ")]
+    assert calls == [f'course.check("{one["id"].removeprefix("answer-")}", …)' for one in whole.select("answer-check")]
     taken(ours, "sup")
     for term in page.select("dt"):  # a definition list is a list there
         term.append(": ")

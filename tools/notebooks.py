@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ CLEAN_METADATA = {  # the language for nbconvert, without the version that a ker
                       "nbconvert_exporter": "python"}}
 GLUED = "application/papermill.record/"  # before the MIME type of a number for the prose
 IGNORED = {"application/vnd.jupyter.widget-view+json"}  # carries a fresh identifier in every run
+answers = runpy.run_path(str(ROOT / "chapters/course/machinery/checks.py"))  # the package itself imports torch
 FRAMES = re.compile(r'data-shape="(\d+) (\d+)".*?data:image/webp;base64,([\w+/=]+)', re.S)  # of course.explore
 
 
@@ -115,6 +117,11 @@ def solutions(notebook) -> dict[str, str]:
     found = re.findall(r"^(`{4,})\{solution\} (\S+)\n(.*?)^\1$", prose(notebook), re.M | re.S)
     codes = {label: "".join(re.findall(r"^```python\n(.*?)^```$", body, re.M | re.S)) for _, label, body in found}
     return {label: code for label, code in codes.items() if code}
+
+
+def checks(notebook) -> dict:
+    """The tables of questions that are checked: {name: table}."""
+    return answers["tables"](prose(notebook))
 
 
 def clear(notebook) -> list:

@@ -26,6 +26,7 @@ import ledger
 import notebooks
 import reach
 import refresh
+from page import checks
 
 # Within a line, in the order in which they are looked for: what is escaped, roles, code, formulas, links, footnotes
 ROLE = re.compile(r"\\.|\{(?P<role>[\w:+.-]+)\}(?P<t>`+)(?P<text>.+?)(?P=t)(?!`)"
@@ -275,6 +276,11 @@ class Edition:
             number = self.number("exercise", title.strip())
             head = f"Solution to Exercise{f' {number}' if number else ''}{self.titles[title.strip()]}"
             return self.quote(head, self.text(content), True) if folded else f"#### {head}\n\n{self.text(content)}"
+        if name in ("check", "predict"):
+            check = notebooks.answers["parsed"](name, title.strip(), content)
+            call = f'`course.check("{check.name}", …)`'
+            said = [*checks.shown(check), f"*Check your answer in a cell:* {call}"]
+            return "\n".join(f"> {line}".rstrip() for line in self.text("\n\n".join(said)).splitlines())
         if name in QUOTES:
             own = "See also" if name == "seealso" else name.capitalize()
             head = self.line(title) if title else own
@@ -408,10 +414,12 @@ class Edition:
         """The cell that unpacks the helper, the pictures that the chapter names, and the rows that it reads."""
         course = [self.root / reach.FOLDERS["course"] / f"{path}.py" for path in reach.files(self.root)]
         read = refresh.pictures_read(self.source, self.root) + refresh.rows_read(self.source, self.root)
+        files = {path.relative_to(self.root).as_posix(): path.read_bytes() for path in course + read}
+        table = notebooks.answers["encoded"](notebooks.checks(self.source))
+        files[f"{self.docname}.checks"] = table.encode()
         with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
-            for path in course + read:
-                name = zipfile.ZipInfo(path.relative_to(self.root).as_posix())  # without a date
-                file.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+            for name, data in files.items():  # without a date
+                file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, 9)
         data = base64.b85encode(stream.getvalue()).decode()
         title = self.app.config.html_title
         book = f"{title}, {posixpath.join(self.base, self.docname)}.html" if self.base else title

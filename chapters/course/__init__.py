@@ -1,5 +1,5 @@
-"""What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, explorables."""
-from .machinery.assets import ORIGINALS
+"""What two or more chapters need: data, operators, metrics, networks, training, figures, numbers, checks."""
+from .machinery import ORIGINALS, check
 from .machinery.explorables import explore
 from .machinery.figures import band, diagram, draw_image, panels, set_style, show
 from .machinery.numbers import glue, mean_sd, seeds, spread, table
@@ -12,6 +12,6 @@ from .phantoms import TEST_PATIENTS, TRAIN_PATIENTS, ellipses, phantoms
 from .training import crops, fit
 
 __all__ = ["BINOMIAL", "Blur", "CNN", "MRI", "MultiCoil", "ORIGINALS", "Operator", "Radon", "Sums", "TEST_PATIENTS",
-           "TRAIN_PATIENTS", "UNet", "add_noise", "band", "blur", "claim", "course_asset_path", "crops", "diagram",
-           "draw_image", "ellipses", "explore", "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels",
+           "TRAIN_PATIENTS", "UNet", "add_noise", "band", "blur", "check", "claim", "course_asset_path", "crops",
+           "diagram", "draw_image", "ellipses", "explore", "fit", "gaussian", "glue", "load_grey", "mean_sd", "panels",
            "parameter_count", "phantoms", "psnr", "rmse", "seeds", "set_style", "show", "spread", "ssim", "table"]

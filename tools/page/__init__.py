@@ -7,6 +7,7 @@ from pathlib import Path
 
 from page import (
     addresses,
+    checks,
     folds,
     formulas,
     head,
@@ -58,7 +59,7 @@ def finish(app, exception):
 def setup(app):
     app.config.templates_path.append(str(Path(__file__).with_name("templates")))
     app.config.html_context["default_mode"] = "auto"  # light or dark as the reader's system says
-    for part in (addresses, folds, formulas, markup, numbers, pictures, search, styles, theme):
+    for part in (addresses, checks, folds, formulas, markup, numbers, pictures, search, styles, theme):
         part.setup(app)
     app.connect("env-get-outdated", always)
     app.connect("html-page-context", on_page, priority=900)

@@ -138,7 +138,7 @@ def shares(weights: list[float], parts: int) -> list[range]:
     for i, weight in enumerate(weights):
         left = len(weights) - i - 1
         done += weight
-        if len(ends) < parts and (done >= total * len(ends) / parts - weight / 2 or left < parts - len(ends)):
+        if len(ends) < parts and (done >= total * len(ends) / parts - weight / 2 or left <= parts - len(ends)):
             ends.append(i + 1)
     return [range(a, b) for a, b in zip(ends, [*ends[1:], len(weights)])]
 

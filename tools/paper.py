@@ -217,17 +217,15 @@ def whole(book: Book) -> str:
     return sheet_of_paper(book, book.title, cover(book, book.title, picture) + listed + articles, heads)
 
 
-def printed(text: str, path: Path) -> None:
-    """Print HTML with Chromium as a tagged PDF with bookmarks."""
+def printed(page: Path, path: Path) -> None:
+    """Print a page with Chromium as a tagged PDF with bookmarks."""
     if not lighthouse.CHROMIUM:
         sys.exit(NEEDS_CHROMIUM)
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder, "page.html")
-        page.write_text(text, encoding="utf-8")
         subprocess.run([lighthouse.CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu",
                         "--no-pdf-header-footer", f"--user-data-dir={folder}/profile", "--export-tagged-pdf",
                         "--generate-pdf-document-outline", "--virtual-time-budget=600000",
-                        f"--print-to-pdf={path}", page.as_uri()],
+                        f"--print-to-pdf={path}", page.resolve().as_uri()],
                        check=True, capture_output=True, timeout=600)
 
 
@@ -426,12 +424,12 @@ def make(what: str, root: Path, out: Path) -> list[Path]:
     frames = out / "frames"
     text = (exercises if what == "sheet" else whole)(Book(root, frames))
     files = [out / ("exercises.pdf" if what == "sheet" else "book.pdf")]
-    printed(text, files[0])
+    files[0].with_suffix(".html").write_text(text, encoding="utf-8")
+    printed(files[0].with_suffix(".html"), files[0])
     packed(files[0])
     if what == "paper":
         files.append(out / "book.epub")
         bound(Book(root, frames), files[1])
-        offer(root, files)
     return files
 
 
@@ -441,7 +439,10 @@ def main() -> None:
     ap.add_argument("--out", type=Path, default=ROOT / "_build/paper")
     args = ap.parse_args()
     try:
-        for path in make(args.what, ROOT, args.out):
+        files = make(args.what, ROOT, args.out)
+        if args.what == "paper":
+            offer(ROOT, files)
+        for path in files:
             print(f"{path.as_uri()}  {path.stat().st_size / 2**20:.1f} MiB")
     except ValueError as e:
         sys.exit(str(e))

@@ -47,12 +47,6 @@ def book(built, tmp_path_factory):
     return paper.Book(built[0], tmp_path_factory.mktemp("frames"))
 
 
-def outline(items):
-    for item in items:
-        yield " ".join(str(item.title).split())
-        yield from outline(item.children)
-
-
 def letters(text):
     """A heading without its formulas, which the outline has in another writing."""
     return re.sub(r"[^A-Za-z0-9]", "", text)
@@ -76,7 +70,7 @@ def test_pdf_is_tagged_small_and_has_a_bookmark_for_each_heading(made, book):
         assert pdf.Root.MarkInfo.Marked and str(pdf.Root.Lang).startswith("en")
         assert 100 < len(pdf.pages) < 600
         with pdf.open_outline() as found:
-            said = [letters(title) for title in outline(found.root)]
+            said = [letters(str(item.title)) for item in paper.below(found.root)]
     soup = BeautifulSoup((made / "book.html").read_text(encoding="utf-8"), "html.parser")
     for math in soup.select(".katex-html, annotation"):
         math.decompose()

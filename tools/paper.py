@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urljoin
@@ -175,7 +176,7 @@ def entry(level: int, address: str, text: str) -> str:
 
 
 def contents(book: Book) -> str:
-    """The parts, pages and sections of the book; paper.css adds the numbers of the pages."""
+    """The parts, pages and sections of the book; number_contents() adds the numbers of the pages."""
     lines = []
     for caption, names in book.parts:
         lines += [f'<li class="part">{html.escape(caption)}</li>'] * bool(caption)
@@ -193,12 +194,13 @@ def running_heads(book: Book) -> str:
 
 
 def sheet_of_paper(book: Book, title: str, body: str, style: str = "") -> str:
-    """An HTML file that Chromium prints; addresses in it are those of the pages."""
+    """An HTML file that Chromium prints, with the styles and pictures of the pages."""
+    place = book.html.resolve().as_uri()  # no <base>, which would lead #links out of the file
+    body = re.sub(r'(<img\b[^>]*? src=")\.\./', rf"\1{place}/", book.filled(body))
     return (f'<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
             f"<title>{html.escape(title)}</title>"
-            f'<base href="{(book.html / "chapters/x.html").as_uri()}">'
-            f'<link rel="stylesheet" href="../_static/styles.css">'
-            f"<style>{notebooks.read_text(STYLE)}{style}</style></head><body>{book.filled(body)}</body></html>")
+            f'<link rel="stylesheet" href="{place}/_static/styles.css">'
+            f"<style>{notebooks.read_text(STYLE)}{style}</style></head><body>{body}</body></html>")
 
 
 def cover(book: Book, title: str, more: str = "") -> str:
@@ -229,13 +231,55 @@ def printed(page: Path, path: Path) -> None:
                        check=True, capture_output=True, timeout=600)
 
 
-def packed(path: Path) -> None:
-    """The same PDF, smaller: objects in streams, pictures predicted row by row as in a PNG."""
+def titles(text: str) -> list[str]:
+    """The headings of an HTML file, formulas in words, each in one line."""
+    said = [guard.MATH.sub(lambda math: re.sub(r"(?s)<annotation.*|.*?(?=<math)", "", math[0]), heading)
+            for heading in re.findall(r"<h[1-6]\b[^>]*>(.*?)</h[1-6]>", text, re.S)]
+    return [" ".join(html.unescape(re.sub(r"<[^>]*>", "", heading)).split()) for heading in said]
+
+
+def packed(path: Path, bookmarks: list[str]) -> None:
+    """The same PDF, smaller: objects in streams, pictures predicted row by row as in a PNG.
+
+    Its bookmarks get these texts: Chromium writes a heading behind a page break twice, and drops spaces at line ends.
+    """
     with pikepdf.open(path, allow_overwriting_input=True) as pdf:
+        with pdf.open_outline() as outline:
+            found = list(below(outline.root))
+            if len(found) != len(bookmarks):
+                raise ValueError(f"{path.name}: {len(found)} bookmarks, wanted {len(bookmarks)}, one for each heading")
+            for item, title in zip(found, bookmarks):
+                item.title = title
+        number_contents(pdf)
         for thing in pdf.objects:
             if isinstance(thing, pikepdf.Stream) and thing.get("/Subtype") == "/Image":
                 repack(thing)
         pdf.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, compress_streams=True)
+
+
+def number_contents(pdf: pikepdf.Pdf) -> None:
+    """Page numbers at the right end of the contents' lines: Chromium has no target-counter()."""
+    places, numbers = pdf.Root.Dests, {page.objgen: i for i, page in enumerate(pdf.pages, 1)}
+    font = pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
+    for page in pdf.pages[1:]:
+        lines = [note for note in page.get("/Annots", []) if note.Subtype == "/Link" and "/Dest" in note]
+        rows = [note for note in lines if float(note.Rect[2] - note.Rect[0]) > 400]  # points: as wide as the page
+        if not rows:
+            break
+        name, drawn = page.add_resource(font, pikepdf.Name.Font), ["Q /Artifact BMC"]
+        for note in rows:
+            number = str(numbers[places[note.Dest][0].objgen])
+            x, y = float(note.Rect[2]) - 4.5 * len(number), (float(note.Rect[1]) + float(note.Rect[3])) / 2 - 2.8
+            drawn.append(f"BT {name} 8 Tf {x:.1f} {y:.1f} Td ({number}) Tj ET")
+        page.contents_add(b"q", prepend=True)
+        page.contents_add("\n".join([*drawn, "EMC"]).encode())
+
+
+def below(items: list) -> Iterator:
+    """Bookmarks and all under them, in their order."""
+    for item in items:
+        yield item
+        yield from below(item.children)
 
 
 def repack(image: pikepdf.Stream) -> None:
@@ -277,7 +321,7 @@ def hints(exercise: Tag) -> list[str]:
 
 
 def exercises(book: Book) -> str:
-    """All exercises of the book, then their hints and answers; links and page numbers lead from one to the other."""
+    """All exercises of the book, then their hints and answers; links lead from one to the other."""
     asked, answered = [], []
     for name in book.pages:
         article = prefixed(book, name)
@@ -426,7 +470,7 @@ def make(what: str, root: Path, out: Path) -> list[Path]:
     files = [out / ("exercises.pdf" if what == "sheet" else "book.pdf")]
     files[0].with_suffix(".html").write_text(text, encoding="utf-8")
     printed(files[0].with_suffix(".html"), files[0])
-    packed(files[0])
+    packed(files[0], titles(text))
     if what == "paper":
         files.append(out / "book.epub")
         bound(Book(root, frames), files[1])

@@ -152,7 +152,8 @@ def ten_weeks(root: Path) -> str:
     for week, part in enumerate(weeks, 1):
         labels = [label for i in part for _, _, label, text in EXERCISE.findall(notebooks.prose(found[i]))
                   if "(Code" in text][:2]
-        rows.append([str(week), ", ".join(f"{{doc}}`{paths[i].stem}`" for i in part),
+        names = [(paths[i].stem, found[i].metadata.get("book", {}).get("short", paths[i].stem)) for i in part]
+        rows.append([str(week), ", ".join(f"{{doc}}`{short} <{name}>`" for name, short in names),
                      ", ".join(f"{{ref}}`{label}`" for label in labels)])
     rows.append([str(len(weeks) + 1), "projects, as in {ref}`Across chapters <sec-projects>`", "three slides a group"])
     return ledger.table("week | read and shown | to hand in", rows)

@@ -5,6 +5,7 @@ CHAPTERS ?=
 REPOSITORY ?=
 BRANCH ?= main
 SITE ?=
+HUB ?=
 PORT ?= 8000
 EDIT ?=
 NAME ?=
@@ -26,12 +27,12 @@ CLUSTER = --scheduler $(call quoted,$(SCHEDULER)) --workers $(call quoted,$(WORK
 STORED = $(if $(filter undefined,$(origin STORE)),,--store $(call quoted,$(STORE)))
 
 .NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
-.PHONY: book test chapter refresh check claims serve lab bench mutants lighthouse lint pins clean help again \
+.PHONY: book paper sheet slides test chapter refresh check claims serve lab bench mutants lighthouse lint pins clean help again \
 	studies studies-check studies-drift studies-bench
 
-book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published
+book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published, HUB=https://HOST a JupyterHub whose links the chapters get
 	$(PY) tools/refresh.py
-	$(PY) tools/build.py --repository $(call quoted,$(REPOSITORY)) --branch $(call quoted,$(BRANCH)) --site $(call quoted,$(SITE))
+	$(PY) tools/build.py --repository $(call quoted,$(REPOSITORY)) --branch $(call quoted,$(BRANCH)) --site $(call quoted,$(SITE)) --hub $(call quoted,$(HUB))
 
 test: .venv/test  ## run all tests: executes every chapter and compares it with what is stored; CHAPTERS="cnn unet" tries only these, as notebooks and as pages
 	CHAPTERS=$(call quoted,$(CHAPTERS)) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 2 tests chapters  # three on two cores, as browser tests wait a fifth of their time
@@ -59,6 +60,15 @@ studies-drift: .venv/book  ## measure how far rows move under another instructio
 
 studies-bench: .venv/book  ## measure what the engine costs a row and how it scales, and store it
 	$(STUDY) bench
+
+paper: book  ## print the whole book: a tagged PDF and an EPUB in _build/paper
+	$(PY) tools/paper.py paper
+
+sheet: book  ## print the exercises, then their hints and answers: a PDF in _build/paper
+	$(PY) tools/paper.py sheet
+
+slides: book  ## make slides of chapters, one file each in _build/slides that needs no network; CHAPTERS="cnn unet"
+	$(PY) tools/slides.py $(CHAPTERS)
 
 serve: book  ## render the book and serve it on localhost; PORT=8000
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

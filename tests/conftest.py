@@ -14,6 +14,7 @@ import build
 import engines
 import lighthouse
 import notebooks
+import paper
 from serving import Handler, Watched, serving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,8 +173,8 @@ def sources(tmp_path):
 
 # Files that take minutes come first, then the chapters: so that no worker is left with one of them in the end. Of the
 # first three one alone waits for the book.
-LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engines", "test_text", "test_lab",
-        "test_book", "test_markup", "test_studies", "test_student"]
+LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engines", "test_paper", "test_text", "test_lab",
+        "test_book", "test_markup", "test_studies", "test_training", "test_student"]
 
 
 def pytest_configure():
@@ -214,6 +215,14 @@ def built(tmp_path_factory):
     """The book, built from a copy that no test changes, and the complaints about it."""
     folder, found = once(tmp_path_factory, "built", lambda folder: build.build(root=copied(folder)))
     return folder / "book", found
+
+
+@pytest.fixture(scope="session")
+def made(built, tmp_path_factory):
+    """The folder with book.pdf, book.epub and the book.html that was printed, made once."""
+    if not lighthouse.CHROMIUM:
+        lack("chromium", "chromium")
+    return once(tmp_path_factory, "paper", lambda folder: [str(p) for p in paper.make("paper", built[0], folder)])[0]
 
 
 @pytest.fixture(scope="session")

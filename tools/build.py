@@ -1,6 +1,7 @@
 """Render the book, check the result, print its address.
 
     python tools/build.py [--repository https://HOST/OWNER/NAME] [--branch main] [--site https://HOST/PATH/]
+                           [--hub https://HOST]
 
 After a success, a build reads only the pages that changed, and those that show numbers of others. It is a fresh one
 after a failure, or when something changed that other pages may show: settings, styles, tools, a title, a label.
@@ -33,6 +34,7 @@ FORMS = ("https://github.com/OWNER/NAME, https://gitlab.com/GROUP/NAME, https://
 BINDER = rf"https://(?:github|gitlab)\.com/{NAME}/{NAME}"  # mybinder.org reaches no private host, the theme no subgroup
 BRANCH = r"\w[\w.-]*(?:/\w[\w.-]*)*"
 SITE = r"https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/[\w.~%-]+)*/?"  # http: GitHub Pages, until a certificate is there
+HUB = r"(https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/(?!hub|user)[\w.~-]+)*)(?:/(?:hub|user)(?:/[^?#]*)?)?/?"  # as pasted
 JUPYTER_BOOK = """
 import functools, importlib.metadata
 import notebooks  # before jsonschema, whose grammar it stops
@@ -63,8 +65,8 @@ def place(repository: str) -> tuple[str, str]:
     raise ValueError(f"REPOSITORY: got {shown!r}, wanted {FORMS}")
 
 
-def configuration(repository: str, branch: str, root: Path = ROOT, site: str = "") -> dict:
-    """The book's configuration, with the buttons of a repository and the published address where they are given.
+def configuration(repository: str, branch: str, root: Path = ROOT, site: str = "", hub: str = "") -> dict:
+    """The book's configuration, with the buttons of a repository and a hub, and the published address, where given.
 
     Raises
     ------
@@ -78,6 +80,10 @@ def configuration(repository: str, branch: str, root: Path = ROOT, site: str = "
         if not re.fullmatch(SITE, site, re.ASCII):
             raise ValueError(f"SITE: got {site!r}, wanted https://HOST/PATH/")
         html["baseurl"] = site.rstrip("/") + "/"
+    if hub and not (hub_found := re.fullmatch(HUB, hub, re.ASCII)):
+        raise ValueError(f"HUB: got {re.sub('//.*@', '//…@', hub)!r}, wanted https://HOST or https://HOST/PATH")
+    if hub and not repository:
+        raise ValueError("HUB: wanted REPOSITORY= too, from which the hub pulls the notebooks")
     if not repository:
         return config
     kind, url = place(repository)
@@ -93,6 +99,8 @@ def configuration(repository: str, branch: str, root: Path = ROOT, site: str = "
         html.setdefault("baseurl", f"https://{home}/" + ("" if pages[2].lower() == home else f"{pages[2]}/"))
     if re.fullmatch(BINDER, url, re.ASCII):
         config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
+    if hub:
+        config.setdefault("launch_buttons", {"notebook_interface": "jupyterlab"})["jupyterhub_url"] = hub_found[1]
     return config
 
 
@@ -120,9 +128,9 @@ def placed(line: str, root: Path = ROOT) -> str:
     return f"{at[1]}, at {text[min(row - 2, len(text) - 1)][:60]!r}:{line[at.end():]}"
 
 
-def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
+def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "", hub: str = "") -> list[str]:
     """Build the book at `root` into `root/_build/html`; the warnings and errors of Jupyter Book."""
-    settings = yaml.safe_dump(configuration(repository, branch, root, site))
+    settings = yaml.safe_dump(configuration(repository, branch, root, site, hub))
     out, now = root / "_build", shape(settings, root)
     stamp = out / "shape"
     fresh = not stamp.exists() or stamp.read_text() != now
@@ -144,13 +152,13 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
     return [placed(line, root) for line in lines if re.search(r"WARNING|ERROR|Error: \S", line)] or lines[-20:]
 
 
-def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "") -> list[str]:
+def build(repository: str = "", branch: str = "main", root: Path = ROOT, site: str = "", hub: str = "") -> list[str]:
     """Render the book and let the guard look at it; what is wrong, one line each."""
     if found := guard.source_complaints(root):
         return found
-    configuration(repository, branch, root, site)  # a bad address is told before all else
+    configuration(repository, branch, root, site, hub)  # a bad address is told before all else
     return (refresh.foreign(root) or lists.complaints(root) or ledger.complaints(root)
-            or render(repository, branch, root, site) or guard.complaints(root))
+            or render(repository, branch, root, site, hub) or guard.complaints(root))
 
 
 def main() -> None:
@@ -158,9 +166,10 @@ def main() -> None:
     ap.add_argument("--repository", default="")
     ap.add_argument("--branch", default="main")
     ap.add_argument("--site", default="", help="where the book is published")
+    ap.add_argument("--hub", default="", help="a JupyterHub that pulls the notebooks of the repository")
     args = ap.parse_args()
     try:
-        found = build(args.repository, args.branch, site=args.site)
+        found = build(args.repository, args.branch, site=args.site, hub=args.hub)
     except ValueError as e:
         sys.exit(str(e))
     except OSError as e:

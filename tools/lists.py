@@ -1,8 +1,9 @@
 """Sphinx extension: what pages list of the chapters, from what each notebook says of itself.
 
 A chapter's metadata hold `book`, of the form BOOK: short (its name in lists), description (for search engines),
-question and card (see tools/cards.py). The lines <!-- cards -->, <!-- exercises --> and <!-- running times --> of a
-page become the lists; {{ bench_cold }} and so on are the numbers of tools/bench.json.
+question and card (see tools/cards.py). The lines <!-- cards -->, <!-- exercises -->, <!-- running times -->,
+<!-- syllabus --> and <!-- ten weeks --> of a page become the lists; {{ bench_cold }} and so on are the numbers of
+tools/bench.json, {{ class_memory }} and so on what a class needs.
 """
 import json
 import re
@@ -16,7 +17,7 @@ import ledger
 import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-LIST = re.compile("<!-- (cards|exercises|running times) -->")
+LIST = re.compile("<!-- (cards|exercises|running times|syllabus|ten weeks) -->")
 EXERCISE = re.compile(r"^(`{3,})\{exercise\} *([^\n]*)\n:label: (\S+)\n(.*?)^\1$", re.M | re.S)  # title, label, text
 
 
@@ -109,6 +110,67 @@ def running_times(measured: dict[str, dict]) -> str:
     return "\n\n".join([*said, table.replace("| --- | --- | --- | --- |", "|---|---:|---:|---:|")])
 
 
+def goals(notebook) -> tuple[str, str]:
+    """What a chapter says that it teaches, and what it needs, from the text before its first section."""
+    text = notebooks.prose(notebook).partition("\n## ")[0]
+    taught = re.search(r"\*\*What you will be able to do\*\*\n\n((?:- .*\n|  .*\n)+)", text)
+    needs = re.search(r"\*\*What you need:\*\* (.*?)\s*\*\*Running time", text, re.S)
+    return taught[1].strip() if taught else "", " ".join(needs[1].split()).rstrip(".") if needs else ""
+
+
+def syllabus(root: Path) -> str:
+    """Of each chapter what it needs, what it teaches, and how long it computes."""
+    found = []
+    for path in notebooks.chapters(root):
+        notebook = notebooks.read(path)
+        taught, needs = goals(notebook)
+        seconds = notebook.metadata.get("measured", {}).get("seconds")
+        asked = EXERCISE.findall(notebooks.prose(notebook))
+        facts = [f"**Needs** {needs}"] * bool(needs) + [f"**computes** {seconds:.0f} s"] * (seconds is not None)
+        facts.append(f"**exercises** {len(asked)}, {sum('(Code' in text for *_, text in asked)} of them in code")
+        found.append(f"### {{doc}}`{path.stem}`\n\n{'; '.join(facts)}.\n\n{taught}")
+    return "\n\n".join(found)
+
+
+def shares(weights: list[float], parts: int) -> list[range]:
+    """Consecutive things in this many parts, so that each has about the same weight."""
+    ends, done, total = [0], 0.0, sum(weights)
+    for i, weight in enumerate(weights):
+        left = len(weights) - i - 1
+        done += weight
+        if len(ends) < parts and (done >= total * len(ends) / parts - weight / 2 or left <= parts - len(ends)):
+            ends.append(i + 1)
+    return [range(a, b) for a, b in zip(ends, [*ends[1:], len(weights)])]
+
+
+def ten_weeks(root: Path) -> str:
+    """The chapters over nine weeks, by the length of their text, and a week for projects."""
+    paths = notebooks.chapters(root)
+    found = [notebooks.read(path) for path in paths]
+    weeks = [part for part in shares([len(notebooks.prose(one).split()) for one in found], min(9, len(paths))) if part]
+    rows = []
+    for week, part in enumerate(weeks, 1):
+        labels = [label for i in part for _, _, label, text in EXERCISE.findall(notebooks.prose(found[i]))
+                  if "(Code" in text][:2]
+        names = [(paths[i].stem, found[i].metadata.get("book", {}).get("short", paths[i].stem)) for i in part]
+        rows.append([str(week), ", ".join(f"{{doc}}`{short} <{name}>`" for name, short in names),
+                     ", ".join(f"{{ref}}`{label}`" for label in labels)])
+    rows.append([str(len(weeks) + 1), "projects, as in {ref}`Across chapters <sec-projects>`", "three slides a group"])
+    return ledger.table("week | read and shown | to hand in", rows)
+
+
+def class_needs(measured: dict[str, dict]) -> dict[str, str]:
+    """What a student's kernel needs at most, as measured: for {{ class_… }}."""
+    if not measured:
+        return {key: "?" for key in ("memory", "peak", "hungriest", "slowest", "seconds", "minutes")}
+    hungriest = max(measured, key=lambda name: measured[name]["peak_mib"])
+    slowest = max(measured, key=lambda name: measured[name]["seconds"])
+    peak = measured[hungriest]["peak_mib"]
+    return {"memory": f"{-(-peak * 1.4 // 1024):.0f}", "peak": peak, "hungriest": f"{{doc}}`{hungriest}`",
+            "slowest": f"{{doc}}`{slowest}`", "seconds": f"{measured[slowest]['seconds']:.0f}",
+            "minutes": f"{sum(one['seconds'] for one in measured.values()) / 60:.0f}"}
+
+
 def metadata(key: str, root: Path) -> dict[str, dict]:
     """What the chapters' metadata hold under this key: {chapter: …}."""
     found = {path.stem: notebooks.read(path).metadata for path in notebooks.chapters(root)}
@@ -122,6 +184,10 @@ def fill(text: str, root: Path = ROOT) -> str:
             return "\n".join(card(name, book) for name, book in metadata("book", root).items())
         if match[1] == "running times":
             return running_times(metadata("measured", root))
+        if match[1] == "syllabus":
+            return syllabus(root)
+        if match[1] == "ten weeks":
+            return ten_weeks(root)
         found = (exercises(path.stem, notebooks.read(path)) for path in notebooks.chapters(root))
         return "\n\n".join(filter(None, found))
 
@@ -143,6 +209,8 @@ def configure(app, config) -> None:
         {name: book["description"] for name, book in metadata("book", root).items()})
     bench = json.loads(notebooks.read_text(Path(__file__).with_name("bench.json")))
     config.myst_substitutions |= {f"bench_{key}": value for key, value in bench.items()}
+    config.myst_substitutions |= {f"class_{key}": value for key, value in
+                                  class_needs(metadata("measured", root)).items()}
 
 
 def setup(app):

@@ -11,6 +11,7 @@ import posixpath
 import re
 import zipfile
 from pathlib import Path
+from urllib.parse import urlencode
 
 import nbformat
 import yaml
@@ -445,13 +446,18 @@ class Edition:
 
 
 def buttons(app, pagename, template, context, doctree):
-    """Binder, Colab and Kaggle open the student edition, which the Pages workflow puts on the branch `notebooks`."""
+    """Launch buttons open the student edition, which the Pages workflow puts on the branch `notebooks`."""
     repository = re.fullmatch(r"https://github\.com/(.+/.+)", app.config.html_theme_options.get("repository_url") or "")
     group = [b for b in context.get("header_buttons", []) if b.get("label") == "launch-buttons"]
     if repository and group:
         place, name = repository[1], f"{posixpath.basename(pagename)}.ipynb"
         file = f"{place}/blob/notebooks/{name}"
+        hub = app.config.html_theme_options["launch_buttons"].get("jupyterhub_url")
+        pulled = urlencode({"repo": f"https://github.com/{place}", "branch": "notebooks",
+                            "urlpath": f"lab/tree/{posixpath.basename(place)}/{name}"}, safe="/:")
         for text, icon, url in (
+                *[("JupyterHub", "_static/images/logo_jupyterhub.svg",
+                   f"{hub}/hub/user-redirect/git-pull?{pulled}")][:bool(hub)],
                 ("Binder", "_static/images/logo_binder.svg",
                  f"https://mybinder.org/v2/gh/{place}/notebooks?urlpath=lab/tree/{name}"),
                 ("Colab", "_static/images/logo_colab.png", f"https://colab.research.google.com/github/{file}"),

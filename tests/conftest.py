@@ -173,8 +173,8 @@ def sources(tmp_path):
 
 # Files that take minutes come first, then the chapters: so that no worker is left with one of them in the end. Of the
 # first three one alone waits for the book.
-LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engines", "test_paper", "test_text", "test_lab",
-        "test_book", "test_markup", "test_studies", "test_training", "test_student"]
+LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engines", "test_paper", "test_text",
+        "test_lab", "test_book", "test_markup", "test_studies", "test_training", "test_student"]
 
 
 def pytest_configure():

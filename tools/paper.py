@@ -6,9 +6,11 @@ Chromium prints, since the pages are made for it; pikepdf packs what it wrote. N
 equations and exercises keep the numbers of the pages.
 """
 import argparse
+import base64
 import hashlib
 import html
 import io
+import itertools
 import json
 import re
 import shutil
@@ -315,9 +317,26 @@ def idat(png: bytes) -> bytes:
 
 # The sheet
 
+def checks(exercise: Tag) -> list[Tag]:
+    """The questions with a field that stand below an exercise."""
+    return list(itertools.takewhile(lambda part: part.name == "answer-check", exercise.find_next_siblings()))
+
+
 def hints(exercise: Tag) -> list[str]:
-    """What a wrong answer is told: the texts that an exercise of the page marks with data-hint."""
-    return list(dict.fromkeys(part["data-hint"] for part in exercise.select("[data-hint]")))
+    """What the page tells to answers: the right one with its reason, then the near misses."""
+    told = []
+    for check in checks(exercise):
+        kind, _, right, misses, why, *_ = json.loads(base64.b64decode(check["data-table"]))
+        if kind == "choice":
+            letters = [f"({notebooks.answers['letter'](i)})" for i in range(len(misses))]
+            told += [f"{letters[right]} is right. {why}",
+                     *(f"{letters[i]}: {hint}" for i, hint in enumerate(misses) if hint)]
+        else:
+            shown = [", ".join(f"{number:.6g}" for number, _ in one) + ": " if kind != "formula" else ""
+                     for one in (right, *(miss for miss, _ in misses))]
+            told += [f"{shown[0]}right. {why}" if shown[0] else why,
+                     *(before + hint for before, (_, hint) in zip(shown[1:], misses))]
+    return [one for one in told if one]
 
 
 def exercises(book: Book) -> str:
@@ -336,7 +355,8 @@ def exercises(book: Book) -> str:
             if found := told.get(back):
                 items = "".join(f"<li>{html.escape(hint)}</li>" for hint in found)
                 answer.append(BeautifulSoup(f"<p><b>Hints</b></p><ul>{items}</ul>", "html.parser"))
-        asked.append(f"<section>{title}{''.join(map(str, questions))}</section>")
+        whole_questions = "".join(str(part) for one in questions for part in (one, *checks(one)))
+        asked.append(f"<section>{title}{whole_questions}</section>")
         answered.append(f"<section>{title}{''.join(map(str, answers))}</section>")
     title = f"{book.title}: exercises"
     body = (f'<header class="cover"><p class="title">{html.escape(title)}</p></header>'

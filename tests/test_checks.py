@@ -256,7 +256,8 @@ def executed_book(tmp_path_factory):
         "format: jb-book\nroot: chapters/intro\nparts:\n"
         "- chapters:\n  - file: chapters/good\n  - file: chapters/other\n")
     (root / "chapters/course/machinery").mkdir(parents=True)
-    shutil.copy(ROOT / "chapters/course/machinery/assets.py", root / "chapters/course/machinery")
+    for name in ("assets", "checks"):  # which the tools run by themselves
+        shutil.copy(ROOT / f"chapters/course/machinery/{name}.py", root / "chapters/course/machinery")
     (root / "chapters/course/__init__.py").write_text(COURSE)
     (root / "requirements.txt").write_text("torch==0\n")
     for name in ("a.png", "b.png"):

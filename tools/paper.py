@@ -36,7 +36,7 @@ import notebooks
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = Path(__file__).with_name("paper.css")
 # What has no place on paper: buttons, scripts, pictures by night, folded code, the moving side of an explorable
-GONE = (".headerlink, .offer, [data-by=night], details.hide, script, button, fieldset, .explore-larger, "
+GONE = ("answer-clear, .headerlink, .offer, [data-by=night], details.hide, script, button, fieldset, .explore-larger, "
         ".explore > .explore-controls, .explore > .explore-frame, .explore > .explore-said")
 NEEDS_CHROMIUM = "chromium: not there, wanted it to print; on Debian: apt install chromium"
 
@@ -67,7 +67,7 @@ class Book:
         article = soup.article
         for part in article.select(GONE):
             part.decompose()
-        for live in article.find_all(lambda tag: "-" in tag.name):
+        for live in article.find_all(lambda tag: "-" in tag.name and tag.name != "answer-check"):
             said = re.sub(r".*?: it ", "A figure that ", live.text.strip(), count=1)
             live.replace_with(soup.new_tag("img", src=f"../_static/{live.name}.png", alt=said, attrs={"class": "live"}))
         for frame in article.select(".explore-frame"):
@@ -421,6 +421,8 @@ def chapter(book: Book, name: str, pictures: dict[Path, str]) -> str:
     for part in article.select("[data-shape], [data-said], [data-pictures], [align], td[width], th[width]"):
         for key in ("data-shape", "data-said", "data-pictures", "align", "width"):
             part.attrs.pop(key, None)
+    for check in article.select("answer-check"):  # XHTML of a book knows no elements of our own
+        check.name, check.attrs = "div", {"class": "check"}
     for comment in article.find_all(string=lambda text: isinstance(text, Comment)):
         comment.extract()
     article["id"] = "page"

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
 LIST = 480  # letters of a list on one slide, at most
 # In the order of the page; what stands within another of these is shown with it
-SHOWN = "div.math, figure, div.cell_output img, div.figure, table.numbers, .claim, .pst-scrollable-table-container"
+SHOWN = "div.math, div.check, figure, div.cell_output img, div.figure, table.numbers, .claim, .pst-scrollable-table-container"
 GONE = ".headerlink, [data-by=night], .cell_input, details, button, script, .explore-paper, .hide"
 KINDS = {".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png", ".woff2": "font/woff2"}
 
@@ -63,6 +63,8 @@ def slides(root: Path, name: str) -> list[str]:
     article = soup.find("article")
     for part in article.select(GONE):
         part.decompose()
+    for check in article.select("answer-check"):  # asked by the lecturer
+        check.name, check.attrs = "div", {"class": "check"}
     for live in article.find_all(lambda tag: "-" in tag.name):
         picture = soup.new_tag("img", src=f"../_static/{live.name}.png", alt=live.text.strip())
         live.wrap(soup.new_tag("figure"))

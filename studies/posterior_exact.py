@@ -57,6 +57,7 @@ GRID = (grid(method=["fbp", "tikhonov", "mean", "samples"], denoiser=["none"], u
         + grid(method=["langevin"], **EXACT, steps=[50, 200, 800], level=[LOW], tau=[TAU])
         + grid(method=["langevin"], **EXACT, steps=[STEPS], level=[0.06, 0.03, 0.0075], tau=[TAU])
         + grid(method=["langevin"], **EXACT, steps=[STEPS], level=[LOW], tau=[0.25, 1.75])
+        + grid(method=["langevin"], **EXACT, steps=[800], level=[0.004], tau=[TAU])
         + grid(method=["pgd"], **LEARNED, steps=[PGD_STEPS], level=[0.01, 0.03, 0.1], tau=[0.0])
         + grid(method=["admm"], **LEARNED, steps=[ADMM_STEPS], level=[0.01, 0.03, 0.1], tau=[0.0])
         + grid(method=["langevin"], **LEARNED, steps=[STEPS], level=[LOW], tau=[TAU])

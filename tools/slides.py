@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
 LIST = 480  # letters of a list on one slide, at most
 # In the order of the page; what stands within another of these is shown with it
-SHOWN = "div.math, div.check, figure, div.cell_output img, div.figure, table.numbers, .claim, .pst-scrollable-table-container"
+SHOWN = ("div.math, div.check, figure, div.cell_output img, div.figure, table.numbers, .claim, "
+         ".pst-scrollable-table-container")
 GONE = ".headerlink, [data-by=night], .cell_input, details, button, script, .explore-paper, .hide"
 KINDS = {".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png", ".woff2": "font/woff2"}
 

@@ -43,9 +43,10 @@ SEARCH, LONGER, STARTS = 20, 100, 3
 BATCH, RATE = 8, 2e-3
 UPDATES = 160, 1440
 GRID = (grid(bodies=["even", "textured"], method=["fbp", "tikhonov", "weak", "tv", "gauss"], updates=[0])
-        + grid(bodies=["even"], method=["unet", "weak_unet", "unrolled", "chest_unet"], updates=[UPDATES])
-        + grid(bodies=["textured"], method=["unet"], updates=[UPDATES])
-        + grid(bodies=["even"], method=["clean_unet", "weak_clean"], updates=[UPDATES[:1]]))
+        + grid(bodies=["even"], method=["unet"], updates=[UPDATES])
+        + grid(bodies=["even"], method=["weak_unet", "unrolled", "clean_unet", "weak_clean", "chest_unet"],
+               updates=[UPDATES[:1]])
+        + grid(bodies=["textured"], method=["unet"], updates=[UPDATES[:1]]))
 
 
 def disc(radius, row, column, fine=1):
@@ -228,7 +229,7 @@ def strangers(seed):
     return measured(x, 20_000 + seed), pixels(x)
 
 
-def judge(f, bodies, seed, search=None, longer=LONGER):
+def judge(f, bodies, seed, search=None, longer=0):
     """The row of a method; the perturbation is searched on `search`, where that is another map."""
     x_fine = drawn(TEST, bodies, 20_000 + seed) + organ()
     x, y, search = pixels(x_fine), measured(x_fine, 20_000 + seed), search or f
@@ -271,11 +272,11 @@ def penalty(method, bodies, seed, views=VIEWS):
 def run(*, bodies, method, updates, seed):
     if method == "tv":
         weight = penalty("tv", bodies, seed)
-        return judge(tv(weight, TV_STEPS), bodies, seed, tv(weight, TV_SEARCH), 0) | {"penalty": weight}
+        return judge(tv(weight, TV_STEPS), bodies, seed, tv(weight, TV_SEARCH)) | {"penalty": weight}
     if method in ("fbp", "weak", "gauss"):
         f = {"fbp": fbp, "weak": lambda: tikhonov(WEAK), "gauss": lambda: Gaussian(
             prior(bodies, seed)[0] + pixels(organ()).flatten().double(), prior(bodies, seed)[1])}[method]()
-        return judge(f, bodies, seed)
+        return judge(f, bodies, seed, longer=LONGER)
     weight = WEAK if method.startswith("weak") else penalty("tikhonov", bodies, seed)
     first = tikhonov(weight)
     if method == "tikhonov":
@@ -287,5 +288,7 @@ def run(*, bodies, method, updates, seed):
     model = Route(first, course.CNN(4, 8), 2) if method == "unrolled" else Route(first, course.UNet(3, 8))
     with torch.enable_grad():
         trained = train(model, y, pixels(x), updates=updates, rate=RATE, batch=BATCH, seed=seed)
-    return [judge(one, bodies, seed) | {"psnr_train": psnr(one(y[:TEST]), pixels(x[:TEST])),
-                                        "weights": course.parameter_count(one)} for one in trained]
+    longer = LONGER if method == "unet" else 0
+    return [judge(one, bodies, seed, longer=longer)
+            | {"psnr_train": psnr(one(y[:TEST]), pixels(x[:TEST])), "weights": course.parameter_count(one)}
+            for one in trained]

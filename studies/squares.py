@@ -5,8 +5,8 @@ not tell which two. The first pairing has the probability `odds`. A UNet on the 
 squared error, with the absolute error (`l1`), or with the absolute error after 160 updates with the squared one
 (`l1_after`). `likely` and `other` are the mean grey at the places of the first and of the second pairing; `distance` is
 that to the nearer of the two possible images over their norm, `to_mean` that to their mean at these odds; `residual`
-that of the sums over the norm of the sums; `expected` the squared error expected over both images, of which the least is
-36·odds·(1 − odds). Training images, weights, batches and the 200 test pairs come from the seed.
+that of the sums over the norm of the sums; `expected` the squared error expected over both images, of which the
+least is 36·odds·(1 − odds). Training images, weights, batches and the 200 test pairs come from the seed.
 
 Not covered: noise, other operators, other networks, more than two possible images.
 """

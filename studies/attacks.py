@@ -7,10 +7,10 @@ times to the gradient's direction, and the best of all is kept, patient by patie
 body, or in the whole field. `longer` searches 100 times; `random` is noise of the same norm. Methods: filtered back-
 projection, Tikhonov with a tuned and with a weak penalty, total variation (searched through 60 steps of its iteration,
 measured through 400), the exact mean for a Gaussian prior from 2000 bodies; a UNet behind either Tikhonov, an
-unrolled network. `_chest` are patients of another kind, chest slices; `chest_unet`
-trains on such. Nothing is cut to [0, 1]. PSNR pools the squared errors of all patients. Weights of penalties are tuned
-on 24 other bodies. A training spends the last eighth of its updates at a tenth of its learning rate. Bodies, noise,
-weights, batches come from the seed, those of the test too.
+unrolled network. `_chest` are patients of another kind, chest slices; `chest_unet` trains on such. Nothing is cut to
+[0, 1]. PSNR pools the squared errors of all patients. Weights of penalties are tuned on 24 other bodies. A training
+spends the last eighth of its updates at a tenth of its learning rate. Bodies, noise, weights, batches come from the
+seed, those of the test too.
 
 Not covered: other attacks than gradient steps, large networks, training against attacks, sizes, views and noise other
 than these, real data.
@@ -98,10 +98,10 @@ def matrix(views=VIEWS):
     return scanner(views).matrix() * CIRCLE.flatten()
 
 
-def measured(x, seed, views=VIEWS):
+def measured(x, seed, views=VIEWS, noise=SIGMA):
     """Noisy data of bodies on the fine grid: (B, 1, views, SIDE)."""
     y = (scanner(views, FINE)(x) / FINE).unflatten(3, (SIDE, FINE)).mean(4)
-    return y + SIGMA * torch.randn(y.shape, generator=torch.Generator().manual_seed(seed))
+    return y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(seed))
 
 
 def pixels(x):

@@ -373,7 +373,7 @@ def test_the_reader_keeps_the_place(browser, site, page):
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_links_into_a_chapter_land(browser, site, width):
     """On the heading, also while what lies above it is not laid out yet."""
-    for anchor in ("two-images-one-measurement", "from-here-to-generative-models", "recap"):
+    for anchor in ("what-the-study-of-organs-found", "two-images-one-measurement", "recap"):
         with visiting(browser, site, width) as visit:
             visit.tab.goto(f"{site.url}chapters/limits.html#{anchor}", wait_until="networkidle")
             assert 0 <= visit.tab.locator(f"#{anchor}").evaluate("e => e.getBoundingClientRect().top") <= 100

@@ -88,7 +88,7 @@ def test_words_that_scripts_inherit_are_words(visit, site, words):
 
 
 @pytest.mark.parametrize(("words", "page", "seen"), [
-    ("0.03", "end_to_end", "0.03"), ("12.5", "output_constraints", "12.5"), ("1.91", "limits", "1.9"),
+    ("0.03", "end_to_end", "0.03"), ("12.5", "output_constraints", "12.5"), ("99.6", "limits", "99.6"),
     ("14 %25", "summary", "14"), ("-0.2", "cnn", "0.2"), ("32,270", "mri", "32,270"), ("1000", "claims", "1000"),
     ("10⁻⁶", "convolutions", "10⁻⁶"),
 ])
@@ -106,6 +106,17 @@ def test_excerpts_show_a_formula_once(visit, site, words):
     assert contexts and not [c for c in contexts if re.search(r"\\[a-zA-Z]{2,}|Show code cell", c)]
     marked = visit.tab.locator(".search li .context .highlighted")
     assert marked.count() >= len(contexts)
+
+
+def test_the_summary_has_three_numbers_a_paragraph_at_most(site):
+    page = BeautifulSoup((site.folder / "chapters/summary.html").read_text(encoding="utf-8"), "html.parser")
+    crowded = []
+    for paragraph in page.select("article p:not(td p)"):
+        for part in paragraph.select(".math, .katex, a"):
+            part.extract()
+        numbers = re.findall(r"\d[\d.,\s]*(?:±[\d.,\s]*)?", paragraph.text)
+        crowded += [f"{len(numbers)}: {paragraph.text[:60]}"] if len(numbers) > 3 else []
+    assert crowded == []
 
 
 def test_search_works_from_a_folder(browser, site):

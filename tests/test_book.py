@@ -480,7 +480,7 @@ def test_make_with_jobs_deletes_no_environment_in_use(made):
     done, calls = made("-j4", "clean", "book")
     assert done.returncode == 0, done.stderr
     assert calls == ["tools/install.py book --torch cpu", "tools/refresh.py",
-                     "tools/build.py --repository  --branch main --site "]
+                     "tools/build.py --repository  --branch main --site  --hub "]
     assert (made.folder / ".venv/book").exists()
 
 
@@ -502,7 +502,7 @@ def test_make_clean_follows_no_link(made):
 
 def test_make_passes_what_it_is_given_as_it_is(made):
     _, calls = made("book", "REPOSITORY=it's `odd` \"so\"", "BRANCH=a b", "SITE=https://x.org/")
-    assert calls[-1] == "tools/build.py --repository it's `odd` \"so\" --branch a b --site https://x.org/"
+    assert calls[-1] == "tools/build.py --repository it's `odd` \"so\" --branch a b --site https://x.org/ --hub "
 
 
 @pytest.mark.parametrize("python", ["python9", "./old"])

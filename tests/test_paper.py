@@ -163,8 +163,9 @@ def test_the_sheet_has_every_question_then_every_answer(book, built, tmp_path):
 
 
 def test_hints_of_the_page_are_those_of_the_sheet():
-    tables = [notebooks.answers["encoded"](["number", [], [[21, 0]], [[[[30, 0]], "Flip."]], "2 · 10 + 1.", False, ""]),
-              notebooks.answers["encoded"](["choice", [], 1, ["Not so.", ""], "It is b.", False, ""])]
+    encoded = notebooks.answers()["encoded"]
+    tables = [encoded(["number", [], [[21, 0]], [[[[30, 0]], "Flip."]], "2 · 10 + 1.", False, ""]),
+              encoded(["choice", [], 1, ["Not so.", ""], "It is b.", False, ""])]
     fields = [f"<answer-check data-table={table}></answer-check>" for table in tables]
     page = BeautifulSoup(f"<div class=exercise></div>{''.join(fields)}<p></p>{fields[0]}", "html.parser")
     assert paper.hints(page.div) == ["21: right. 2 · 10 + 1.", "30: Flip.", "(b) is right. It is b.", "(a): Not so."]

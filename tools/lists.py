@@ -126,7 +126,7 @@ def syllabus(root: Path) -> str:
         taught, needs = goals(notebook)
         seconds = notebook.metadata.get("measured", {}).get("seconds")
         asked = EXERCISE.findall(notebooks.prose(notebook))
-        facts = [f"**Needs** {needs}"] * bool(needs) + [f"**computes** {seconds:.0f} s"] * (seconds is not None)
+        facts = [f"**Needs** {needs}"] * bool(needs) + ([] if seconds is None else [f"**computes** {seconds:.0f} s"])
         facts.append(f"**exercises** {len(asked)}, {sum('(Code' in text for *_, text in asked)} of them in code")
         found.append(f"### {{doc}}`{path.stem}`\n\n{'; '.join(facts)}.\n\n{taught}")
     return "\n\n".join(found)
@@ -209,8 +209,8 @@ def configure(app, config) -> None:
         {name: book["description"] for name, book in metadata("book", root).items()})
     bench = json.loads(notebooks.read_text(Path(__file__).with_name("bench.json")))
     config.myst_substitutions |= {f"bench_{key}": value for key, value in bench.items()}
-    config.myst_substitutions |= {f"class_{key}": value for key, value in
-                                  class_needs(metadata("measured", root)).items()}
+    measured = {name: one for name, one in metadata("measured", root).items() if one["seconds"]}
+    config.myst_substitutions |= {f"class_{key}": value for key, value in class_needs(measured).items()}
 
 
 def setup(app):

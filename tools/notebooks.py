@@ -1,6 +1,7 @@
 """The one reader of the chapters: their order, cells, outputs by kind, claims; and how a notebook is stored."""
 import ast
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -23,7 +24,6 @@ CLEAN_METADATA = {  # the language for nbconvert, without the version that a ker
                       "nbconvert_exporter": "python"}}
 GLUED = "application/papermill.record/"  # before the MIME type of a number for the prose
 IGNORED = {"application/vnd.jupyter.widget-view+json"}  # carries a fresh identifier in every run
-answers = runpy.run_path(str(ROOT / "chapters/course/machinery/checks.py"))  # the package itself imports torch
 FRAMES = re.compile(r'data-shape="(\d+) (\d+)".*?data:image/webp;base64,([\w+/=]+)', re.S)  # of course.explore
 
 
@@ -119,9 +119,15 @@ def solutions(notebook) -> dict[str, str]:
     return {label: code for label, code in codes.items() if code}
 
 
+@functools.cache
+def answers() -> dict:
+    """What reads the tables of questions, by its names; read here, as its package imports torch."""
+    return runpy.run_path(str(ROOT / "chapters/course/machinery/checks.py"))
+
+
 def checks(notebook) -> dict:
     """The tables of questions that are checked: {name: table}."""
-    return answers["tables"](prose(notebook))
+    return answers()["tables"](prose(notebook))
 
 
 def clear(notebook) -> list:

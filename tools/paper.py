@@ -328,7 +328,7 @@ def hints(exercise: Tag) -> list[str]:
     for check in checks(exercise):
         kind, _, right, misses, why, *_ = json.loads(base64.b64decode(check["data-table"]))
         if kind == "choice":
-            letters = [f"({notebooks.answers['letter'](i)})" for i in range(len(misses))]
+            letters = [f"({notebooks.answers()['letter'](i)})" for i in range(len(misses))]
             told += [f"{letters[right]} is right. {why}",
                      *(f"{letters[i]}: {hint}" for i, hint in enumerate(misses) if hint)]
         else:

@@ -278,7 +278,7 @@ class Edition:
             head = f"Solution to Exercise{f' {number}' if number else ''}{self.titles[title.strip()]}"
             return self.quote(head, self.text(content), True) if folded else f"#### {head}\n\n{self.text(content)}"
         if name in ("check", "predict"):
-            check = notebooks.answers["parsed"](name, title.strip(), content)
+            check = notebooks.answers()["parsed"](name, title.strip(), content)
             call = f'`course.check("{check.name}", …)`'
             said = [*checks.shown(check), f"*Check your answer in a cell:* {call}"]
             return "\n".join(f"> {line}".rstrip() for line in self.text("\n\n".join(said)).splitlines())
@@ -416,7 +416,7 @@ class Edition:
         course = [self.root / reach.FOLDERS["course"] / f"{path}.py" for path in reach.files(self.root)]
         read = refresh.pictures_read(self.source, self.root) + refresh.rows_read(self.source, self.root)
         files = {path.relative_to(self.root).as_posix(): path.read_bytes() for path in course + read}
-        table = notebooks.answers["encoded"](notebooks.checks(self.source))
+        table = notebooks.answers()["encoded"](notebooks.checks(self.source))
         files[f"{self.docname}.checks"] = table.encode()
         with zipfile.ZipFile(stream := io.BytesIO(), "w") as file:
             for name, data in files.items():  # without a date

@@ -15,7 +15,7 @@ def shown(check) -> list[str]:
     question = f"**{'Predict first' if check.first else 'Check'}.** {check.question}"
     if check.kind != "choice":
         return [question]
-    return [question, "\n".join(f"- ({answers['letter'](i)}) {text}" for i, (text, _) in enumerate(check.misses))]
+    return [question, "\n".join(f"- ({answers()['letter'](i)}) {text}" for i, (text, _) in enumerate(check.misses))]
 
 
 class Question(SphinxDirective):
@@ -24,12 +24,12 @@ class Question(SphinxDirective):
     def run(self):
         name = self.arguments[0]
         try:
-            check = answers["parsed"](self.name, name, "\n".join(self.content))
+            check = answers()["parsed"](self.name, name, "\n".join(self.content))
         except ValueError as e:
             raise self.error(str(e)) from None
         misses = [hint for _, hint in check.misses] if check.kind == "choice" else check.misses
-        table = [check.kind, check.names, check.right, misses, check.why, check.first, answers["like"](check)]
-        node = answer_check("", ids=[f"answer-{name}"], table=answers["encoded"](table))
+        table = [check.kind, check.names, check.right, misses, check.why, check.first, answers()["like"](check)]
+        node = answer_check("", ids=[f"answer-{name}"], table=answers()["encoded"](table))
         lines = "\n\n".join(shown(check)).split("\n")
         self.state.nested_parse(StringList(lines, self.content.source(0)), self.content_offset, node)
         return [node]

@@ -44,10 +44,10 @@ refresh: .venv/book  ## execute stale chapters and store their outputs; CHAPTERS
 	$(PY) tools/refresh.py $(if $(FORCE),--force) $(CHAPTERS)
 
 check: .venv/test  ## compare executed chapters with what is stored, nothing else; CHAPTERS="cnn unet"
-	$(PY) -m pytest -n 2 --dist loadfile $(NOTEBOOKS)
+	$(PY) -m pytest -n $(if $(filter 1,$(OMP_NUM_THREADS)),2,1) --dist loadfile $(NOTEBOOKS)  # more threads, fewer workers: what waits for a core spins on it
 
-claims: .venv/book  ## run what the claims rest on and list the verdicts that change, nothing stored; SEED_OFFSET=1000 for other seeds
-	$(PY) tools/claims.py $(CHAPTERS)
+claims: .venv/book  ## run what the claims rest on and list the verdicts that change, nothing stored; SEED_OFFSET=1000 for other seeds, STORE=FOLDER for rows that `make studies` left there
+	$(PY) tools/claims.py $(CHAPTERS) $(if $(STORE),--rows $(call quoted,$(STORE)))
 
 studies: .venv/book  ## compute the rows of the studies that are missing or stale; STUDIES="a b", SEEDS=5 or 1000-1004, FORCE=1, STORE= to store nothing, SCHEDULER=tcp://HOST:8786, WORKERS=2
 	$(STUDY) run $(STUDIES) --seeds $(call quoted,$(SEEDS)) $(if $(FORCE),--force) $(CLUSTER) $(STORED)

@@ -28,7 +28,7 @@ STORED = $(if $(filter undefined,$(origin STORE)),,--store $(call quoted,$(STORE
 
 .NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
 .PHONY: book paper sheet slides test chapter refresh check claims serve lab bench mutants lighthouse lint pins clean help again \
-	studies studies-check studies-drift studies-bench
+	studies studies-check studies-drift studies-bench weights
 
 book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published, HUB=https://HOST a JupyterHub whose links the chapters get
 	$(PY) tools/refresh.py
@@ -57,6 +57,9 @@ studies-check: .venv/book  ## compute a sample of the stored rows again and comp
 
 studies-drift: .venv/book  ## measure how far rows move under another instruction set and number of threads, and store it
 	$(STUDY) drift $(STUDIES) $(if $(FORCE),--force) $(STORED)
+
+weights: .venv/book  ## train the networks that chapters load, where they are missing or stale, and store them; STUDIES="a b", FORCE=1
+	$(STUDY) weights $(STUDIES) $(if $(FORCE),--force)
 
 studies-bench: .venv/book  ## measure what the engine costs a row and how it scales, and store it
 	$(STUDY) bench

@@ -6,8 +6,8 @@ are cut to 97 detector pixels around the axis, background subtracted, in units i
 every fourth, `wedge` those up to 50°; the others are held out. `held` is the error of the predicted held-out views, in
 per cent of their norm. The same methods reconstruct drawn needles of two kinds: `sim` as the networks train on, `other`
 without grain and with bright particles and large inclusions. There the truth is known: `truth`, and its parts at
-frequencies that the kept tilts have measured (`seen`) and missed (`wedge`), all in per cent of the image's norm; `alike`
-is the error of the held-out views. Drawn needles are sums of ellipses, whose views are known by formula.
+frequencies that the kept tilts have measured (`seen`) and missed (`wedge`), all in per cent of the image's norm; and
+`alike`, the error of the held-out views. Drawn needles are sums of ellipses, whose views are known by formula.
 
 `interpolate` takes the two neighbouring views; it has no image. FBP has the Hann window and one factor, from its own
 views. Weights and numbers of steps are tuned for each sinogram by splitting its own views once more, in the same way;

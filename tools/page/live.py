@@ -65,8 +65,9 @@ def results(root: Path) -> str:
     for task, said in TASKS.items():
         values = [[-20 * math.log10(one) for one in found[name][task]] for name in METHODS]
         means = [statistics.mean(one) for one in values]
-        lines.append([said, *(f"{mean:.1f}\u202f±\u202f{statistics.stdev(one):.1f}{'\u202f★' * (mean == max(means))}"
-                              for mean, one in zip(means, values))])
+        cells = [f"{mean:.1f} ± {statistics.stdev(one):.1f}{' ★' * (mean == max(means))}"
+                 for mean, one in zip(means, values)]
+        lines.append([said, *(cell.replace(" ", "\u202f") for cell in cells)])  # narrow, and no end of a line
     return ledger.table(" | ".join(["PSNR (dB)", *METHODS.values()]), lines)
 
 

@@ -70,7 +70,7 @@ class Book:
         for part in article.select(GONE):
             part.decompose()
         for live in article.find_all(lambda tag: "-" in tag.name and tag.name != "answer-check"):
-            said = re.sub(r".*?: it ", "A figure that ", live.text.strip(), count=1)
+            said = re.sub(r".*?: it ", "A figure that ", next(live.stripped_strings), count=1)
             live.replace_with(soup.new_tag("img", src=f"../_static/{live.name}.png", alt=said, attrs={"class": "live"}))
         for frame in article.select(".explore-frame"):
             frame.replace_with(self.cut(frame))

@@ -16,20 +16,21 @@ class Restore {
     for (let output = 0; output < outputs; output++) {
       result.fill(bias[output], output * small ** 2, (output + 1) * small ** 2);
       for (let input = 0; input < inputs; input++) {
-        const [a, b, c, d, e, f, g, h, i] = weight.subarray(9 * (output * inputs + input));
+        const k = 9 * (output * inputs + input), a = weight[k], b = weight[k + 1], c = weight[k + 2], d = weight[k + 3],
+          e = weight[k + 4], f = weight[k + 5], g = weight[k + 6], h = weight[k + 7], i = weight[k + 8];
         for (let row = 0; row < small; row++) {
-          let p = (input * wide + s * row) * wide, q = p + wide, r = q + wide, at = (output * small + row) * small;
-          const end = at + small;
+          const p = (input * wide + s * row) * wide, q = p + wide, r = q + wide, at = (output * small + row) * small;
           if (s === 1) {  // two of three columns are those of the step before
             let p0 = padded[p], p1 = padded[p + 1], q0 = padded[q], q1 = padded[q + 1], r0 = padded[r], r1 = padded[r + 1];
-            for (p += 2, q += 2, r += 2; at < end; at++, p++, q++, r++) {
-              const p2 = padded[p], q2 = padded[q], r2 = padded[r];
-              result[at] += a * p0 + b * p1 + c * p2 + d * q0 + e * q1 + f * q2 + g * r0 + h * r1 + i * r2;
-              p0 = p1, p1 = p2, q0 = q1, q1 = q2, r0 = r1, r1 = r2;
+            for (let j = 0; j < small; j++) {
+              const p2 = padded[p + 2 + j], q2 = padded[q + 2 + j], r2 = padded[r + 2 + j];
+              result[at + j] += a * p0 + b * p1 + c * p2 + d * q0 + e * q1 + f * q2 + g * r0 + h * r1 + i * r2;
+              p0 = p1; p1 = p2; q0 = q1; q1 = q2; r0 = r1; r1 = r2;
             }
-          } else for (; at < end; at++, p += s, q += s, r += s)
-            result[at] += a * padded[p] + b * padded[p + 1] + c * padded[p + 2] + d * padded[q] + e * padded[q + 1]
-              + f * padded[q + 2] + g * padded[r] + h * padded[r + 1] + i * padded[r + 2];
+          } else for (let j = 0; j < small; j++)
+            result[at + j] += a * padded[p + s * j] + b * padded[p + s * j + 1] + c * padded[p + s * j + 2]
+              + d * padded[q + s * j] + e * padded[q + s * j + 1] + f * padded[q + s * j + 2]
+              + g * padded[r + s * j] + h * padded[r + s * j + 1] + i * padded[r + s * j + 2];
         }
       }
     }
@@ -42,7 +43,7 @@ class Restore {
     for (let output = 0; output < outputs; output++) {
       result.fill(bias[output], output * large ** 2, (output + 1) * large ** 2);
       for (let input = 0; input < inputs; input++) {
-        const [a, b, c, d] = weight.subarray(4 * (input * outputs + output));
+        const k = 4 * (input * outputs + output), a = weight[k], b = weight[k + 1], c = weight[k + 2], d = weight[k + 3];
         for (let row = 0; row < side; row++) {
           let from = (input * side + row) * side, at = (output * large + 2 * row) * large;
           for (const end = from + side; from < end; from++, at += 2) {

@@ -1,8 +1,8 @@
 """The reader's own picture in Chromium, from http and from disk: arithmetic against torch, files, keyboard."""
 import base64
 import io
-import shutil
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 
 import course
 import course.studies
-import server
 from page import live
 from studies import live_restorers
 from test_live import ROOT
@@ -22,7 +21,8 @@ CLOSE = 1e-5  # of levels from 0 to 1
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Your picture</title><link rel="stylesheet" href="../_static/book.css"><body class="bd-article">
 <your-picture>Needs JavaScript: pictures.</your-picture><script src="../_static/your-picture.js"></script>"""
-NETWORKS = {"cnn": lambda: course.CNN(5, 16), "unet": lambda: course.UNet(3, 10)}
+STATIC = {live.FILE: live.data(ROOT)}
+NETWORKS = {name: partial(live_restorers.untrained, method=name, updates=0, seed=0) for name in live.NETWORKS}
 # As base64 what a script gives: its numbers are as many as pixels
 PACKED = "x => btoa(Array.from(new Uint8Array(x.buffer), b => String.fromCharCode(b)).join(''))"
 AGREE = f"""(networks, x, side) => {{
@@ -109,34 +109,6 @@ def wrong_in_sight(shown, blur, noise):
 
 
 # Chromium
-
-@pytest.fixture(scope="module", params=["http", "file"])
-def address(request, tmp_path_factory):
-    """The address of PAGE, served below another folder or opened from disk."""
-    root = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "chapters/_static", root / "book/_static")
-    (root / "book/_static" / live.FILE).write_text(live.data(ROOT))
-    (root / "book/chapters").mkdir()
-    (root / "book/chapters/page.html").write_text(PAGE, encoding="utf-8")
-    if request.param == "file":
-        yield (root / "book/chapters/page.html").as_uri()
-        return
-    running = server.serve(root)
-    yield f"http://127.0.0.1:{running.server_port}/book/chapters/page.html"
-    running.shutdown()
-
-
-@pytest.fixture
-def page(browser, address):
-    """PAGE in a fresh tab; an error of a script fails the test."""
-    tab, errors = browser.new_page(), []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.set_default_timeout(120_000)
-    tab.goto(address)
-    yield tab
-    tab.close()
-    assert not errors
-
 
 def evaluate(tab):
     return lambda script, arguments: tab.evaluate(f"arguments => ({script})(...arguments)", arguments)

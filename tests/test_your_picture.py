@@ -504,6 +504,14 @@ def test_methods_that_differ_little_share_the_first_place(page):
     expect(said).to_contain_text("Best: Total variation, 17.9 dB; the measurement")
 
 
+def test_a_picture_restored_without_any_error_is_best(page):
+    page.evaluate(SLOW)
+    page.get_by_role("button", name="Restore").click()
+    page.wait_for_function("document.querySelector('your-picture').worker")
+    page.evaluate(ANSWER)  # the original itself
+    expect(page.locator("your-picture .live-said")).to_contain_text("dB: Total variation, Infinity dB;")
+
+
 def test_without_scripts_a_sentence_remains(browser, address):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()

@@ -364,7 +364,7 @@ class YourPicture extends HTMLElement {
   conclude(picture, blur, noise) {
     const { psnr, COUNTS, USUAL, SHOWN } = YourPicture, { original, measurement, ...restored } = this.pictures, own = psnr(measurement, original);
     const values = Object.entries(restored).map(([name, x]) => [SHOWN[name], psnr(x, original)]).sort(([, a], [, b]) => b - a);
-    const best = values.filter(([, v]) => v > values[0][1] - COUNTS).map(([name, v]) => `${name}, ${v.toFixed(1)} dB`);
+    const best = values.filter(([, v]) => v >= values[0][1] - COUNTS).map(([name, v]) => `${name}, ${v.toFixed(1)} dB`);
     const names = which => values.filter(([, v]) => which(v - own)).map(([name]) => name).join(" and ");
     const level = names(gain => Math.abs(gain) < COUNTS), worse = names(gain => gain <= -COUNTS);
     this.finish([

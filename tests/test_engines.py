@@ -276,7 +276,7 @@ def check_your_picture(driver, watched):
     driver.execute_script(FOCUS, "your-picture [value='Other noise']")
     press(driver, Keys.ENTER)
     until(driver, f"return ({RESTORED})()")
-    assert driver.execute_script(SAYS, "your-picture", "Worse than doing nothing: CNN and UNet.")
+    assert driver.execute_script(SAYS, "your-picture", "Level with doing nothing: CNN. Worse than doing nothing: UNet.")
     assert wrong_in_sight(in_page(driver, RESULTS), "1.5", "0.08") == []
 
 

@@ -28,7 +28,7 @@ STORED = $(if $(filter undefined,$(origin STORE)),,--store $(call quoted,$(STORE
 
 .NOTPARALLEL:  # with -j, clean would delete the environment while another command uses it
 .PHONY: book paper sheet slides test chapter refresh check claims serve lab bench mutants lighthouse lint pins clean help again \
-	studies studies-check studies-drift studies-bench
+	studies studies-check studies-drift studies-bench weights
 
 book: .venv/book  ## render the book, after executing the chapters whose stored outputs are stale; REPOSITORY=https://HOST/OWNER/NAME adds its buttons, SITE=https://HOST/PATH/ is where it is published, HUB=https://HOST a JupyterHub whose links the chapters get
 	$(PY) tools/refresh.py
@@ -44,10 +44,10 @@ refresh: .venv/book  ## execute stale chapters and store their outputs; CHAPTERS
 	$(PY) tools/refresh.py $(if $(FORCE),--force) $(CHAPTERS)
 
 check: .venv/test  ## compare executed chapters with what is stored, nothing else; CHAPTERS="cnn unet"
-	$(PY) -m pytest -n 2 --dist loadfile $(NOTEBOOKS)
+	$(PY) -m pytest -n $(if $(filter 1,$(OMP_NUM_THREADS)),2,1) --dist loadfile $(NOTEBOOKS)  # more threads, fewer workers: what waits for a core spins on it
 
-claims: .venv/book  ## run what the claims rest on and list the verdicts that change, nothing stored; SEED_OFFSET=1000 for other seeds
-	$(PY) tools/claims.py $(CHAPTERS)
+claims: .venv/book  ## run what the claims rest on and list the verdicts that change, nothing stored; SEED_OFFSET=1000 for other seeds, STORE=FOLDER for rows that `make studies` left there
+	$(PY) tools/claims.py $(CHAPTERS) $(if $(STORE),--rows $(call quoted,$(STORE)))
 
 studies: .venv/book  ## compute the rows of the studies that are missing or stale; STUDIES="a b", SEEDS=5 or 1000-1004, FORCE=1, STORE= to store nothing, SCHEDULER=tcp://HOST:8786, WORKERS=2
 	$(STUDY) run $(STUDIES) --seeds $(call quoted,$(SEEDS)) $(if $(FORCE),--force) $(CLUSTER) $(STORED)
@@ -57,6 +57,9 @@ studies-check: .venv/book  ## compute a sample of the stored rows again and comp
 
 studies-drift: .venv/book  ## measure how far rows move under another instruction set and number of threads, and store it
 	$(STUDY) drift $(STUDIES) $(if $(FORCE),--force) $(STORED)
+
+weights: .venv/book  ## train the networks that chapters load, where they are missing or stale, and store them; STUDIES="a b", FORCE=1
+	$(STUDY) weights $(STUDIES) $(if $(FORCE),--force)
 
 studies-bench: .venv/book  ## measure what the engine costs a row and how it scales, and store it
 	$(STUDY) bench

@@ -38,8 +38,8 @@ def book(tmp_path_factory):
     return root
 
 
-def make_claims(book, offset):
-    return subprocess.run([sys.executable, "tools/claims.py"], cwd=book, capture_output=True, text=True,
+def make_claims(book, offset, *options):
+    return subprocess.run([sys.executable, "tools/claims.py", *options], cwd=book, capture_output=True, text=True,
                           env=os.environ | {"SEED_OFFSET": offset})
 
 
@@ -68,6 +68,22 @@ def test_a_cell_that_fails_is_red(book, tmp_path):
     done = make_claims(broken, "0")
     assert done.returncode == 1 and "0 of 0 verdicts" in done.stdout
     assert "page: ValueError: claim 'page_gain': condition 'told': got shape (4,)" in done.stderr
+
+
+def test_claims_are_judged_by_the_rows_of_another_folder(book, tmp_path):
+    other = shutil.copytree(book, tmp_path / "book")
+    path = other / "chapters/page.ipynb"
+    path.write_text(path.read_text().replace("gain = [0.7 + 0.001 * seed for seed in course.seeds(5)]",
+                                             "from course.studies import rows\\n\",\n    "
+                                             "\"gain = rows('gains')['rmse']"))
+    for folder, gain in (("studies/results", 0.7), ("mine", 1.1)):
+        (other / folder).mkdir(parents=True)
+        (other / folder / "gains.csv").write_text("seed,rmse\n" + "".join(f"{n},{gain + n / 999}\n" for n in range(5)))
+    assert "0 of 1 verdicts" in make_claims(other, "0").stdout
+    done = make_claims(other, "0", "--rows", "mine")
+    assert "rows of mine: gains\n| page | page_gain | false as told |" in done.stdout, done.stderr
+    done = make_claims(other, "0", "--rows", "imgs")
+    assert done.returncode == 1 and "imgs: no rows of a study of this book, wanted" in done.stderr
 
 
 def test_every_experiment_over_seeds_takes_the_books_seeds():

@@ -5,9 +5,9 @@
 Each is run again as other machines would, which shows how far its outputs move: see compare.py. One that printed no
 decimals and drew no picture is not: nothing of it can move.
 A chapter is stale when the fingerprint in its metadata differs from one computed over the syntax of its code cells and
-of what they use of chapters/course, its outputs, the rows and pictures that it reads, and requirements.txt. So outputs
-that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run, leaves
-the stored notebook as it was.
+of what they use of chapters/course, its outputs, the rows, weights and pictures that it reads, and requirements.txt. So
+outputs that another program stored are stale, and nothing is by a comment. A chapter that fails, or an interrupted run,
+leaves the stored notebook as it was.
 """
 import argparse
 import errno
@@ -70,6 +70,12 @@ def rows_read(notebook, root: Path = ROOT) -> list[Path]:
     return [p for name in names if (p := root / f"studies/results/{name}.csv").exists()]
 
 
+def weights_read(notebook, root: Path = ROOT) -> list[Path]:
+    """The stored networks that a notebook's code names: course.studies.weights("NAME")."""
+    names = sorted(set(re.findall(r"\bweights\(\s*[\"'](\w+)[\"']", code(notebook))))
+    return [p for name in names if (p := root / f"chapters/weights/{name}.npz").exists()]
+
+
 def pictures_read(notebook, root: Path = ROOT) -> list[Path]:
     """The pictures that a notebook's code names, and their originals; all, where it loads one and names none."""
     there, text = guard.pictures(root / "imgs"), code(notebook)
@@ -81,11 +87,13 @@ def pictures_read(notebook, root: Path = ROOT) -> list[Path]:
 def fingerprint(notebook, root: Path = ROOT) -> dict[str, str]:
     """What the stored outputs of a notebook are and depend on: {what: digest of it}."""
     rows, pictures = rows_read(notebook, root), pictures_read(notebook, root)
+    weights = weights_read(notebook, root)
     used = reach.of_notebook(code(notebook), root)
     return {
         "its code": digest(*(reach.syntax(c.source) for c in code_cells(notebook))),
         "its outputs": outputs(notebook),
         **({"its studies": digest(*(p.name + read_text(p) for p in rows))} if rows else {}),
+        **({"its weights": digest(*(p.name.encode() + p.read_bytes() for p in weights))} if weights else {}),
         **({"its pictures": digest(*(p.name.encode() + p.read_bytes() for p in pictures))} if pictures else {}),
         **({"course": digest(*used)} if used else {}),
         "requirements.txt": digest(read_text(root / "requirements.txt")),

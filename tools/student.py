@@ -412,9 +412,10 @@ class Edition:
         return cells
 
     def helper(self):
-        """The cell that unpacks the helper, the pictures that the chapter names, and the rows that it reads."""
+        """The cell that unpacks the helper, the pictures that the chapter names, the rows and weights that it reads."""
         course = [self.root / reach.FOLDERS["course"] / f"{path}.py" for path in reach.files(self.root)]
-        read = refresh.pictures_read(self.source, self.root) + refresh.rows_read(self.source, self.root)
+        read = [path for reads in (refresh.pictures_read, refresh.rows_read, refresh.weights_read)
+                for path in reads(self.source, self.root)]
         files = {path.relative_to(self.root).as_posix(): path.read_bytes() for path in course + read}
         table = notebooks.answers()["encoded"](notebooks.checks(self.source))
         files[f"{self.docname}.checks"] = table.encode()

@@ -1,4 +1,4 @@
-"""The stored rows of a study: course.studies.rows."""
-from .machinery.studies import rows
+"""What a study stored: course.studies.rows, course.studies.weights."""
+from .machinery.studies import rows, weights
 
-__all__ = ["rows"]
+__all__ = ["rows", "weights"]

@@ -1,4 +1,4 @@
-"""The commands of the studies, as the Makefile calls them: python -m studies.engine run|check|drift|bench."""
+"""The commands of the studies, as the Makefile calls them: python -m studies.engine run|check|drift|weights|bench."""
 import argparse
 import fcntl
 import re
@@ -12,7 +12,7 @@ from dask.system import CPU_COUNT
 
 from compare import OTHER_MACHINES
 
-from . import bench
+from . import bench, weights
 from . import check as checks
 from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, unwritable, words
 from .work import cluster, compute, outcomes
@@ -153,17 +153,26 @@ def drift(args) -> int:
     return 0
 
 
+def make_weights(args) -> int:
+    """Train and store the networks that chapters load, where they are missing or stale."""
+    folder = Path(args.store or RESULTS)
+    with locked(weights.FOLDER):
+        for study in choose(args.studies):
+            weights.make(study, Rows(study, folder), force=args.force)
+    return 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("run", "check", "drift", "bench"):
+    for name in ("run", "check", "drift", "weights", "bench"):
         command = commands.add_parser(name)
         command.add_argument("studies", nargs="*")
         command.add_argument("--scheduler", default="")
         command.add_argument("--workers", default="")
         command.add_argument("--store", default=str(RESULTS))
     commands.choices["run"].add_argument("--seeds", default="")
-    for name in ("run", "drift"):
+    for name in ("run", "drift", "weights"):
         commands.choices[name].add_argument("--force", action="store_true")
     commands.choices["check"].add_argument("--count", default="")
     commands.choices["check"].add_argument("--random", action="store_true")
@@ -171,7 +180,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a queue ends a job, in the background too
     try:
         args.workers = whole("WORKERS", args.workers, CPU_COUNT)
-        sys.exit({"run": run, "check": check, "drift": drift, "bench": bench.main}[args.command](args))
+        do = {"run": run, "check": check, "drift": drift, "weights": make_weights, "bench": bench.main}
+        sys.exit(do[args.command](args))
     except StudyError as e:
         sys.exit(str(e))
     except KeyboardInterrupt:

@@ -189,11 +189,14 @@ def order(key: tuple) -> list:
     return [(isinstance(one, str), one) for one in key]
 
 
-def write(path: Path, content: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write beside the file, then rename: it is the old one or the new one, never half of either."""
     beside = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(content, encoding="utf-8", newline="\n")
+        if isinstance(content, bytes):
+            beside.write_bytes(content)
+        else:
+            beside.write_text(content, encoding="utf-8", newline="\n")
         beside.replace(path)
     except OSError as e:
         with contextlib.suppress(OSError):

@@ -1,9 +1,10 @@
-"""The rows of a study, as `make studies` stored them in studies/results. Without torch, because the engine asks too."""
+"""What studies stored: rows in studies/results, weights in chapters/weights. Torch where asked: the engine asks too."""
 import csv
 from functools import lru_cache
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[3] / "studies/results"
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 WORDS = {"True": True, "False": False}
 
 
@@ -52,3 +53,26 @@ def rows(name: str, *, folder: Path = RESULTS, **where) -> dict[str, list]:
             there = ", ".join(sorted({str(row[header.index(column)]) for row in before}))
             raise ValueError(f"{column}: got {wanted!r}, wanted a value in the rows of {name!r}: {there}")
     return {column: [row[i] for row in found] for i, column in enumerate(header)}
+
+
+def weights(name: str) -> dict:
+    """The weights of a network that a study trained, as `load_state_dict` takes them: {name: tensor}.
+
+    Parameters
+    ----------
+    name : str                   of the network: chapters/weights/NAME.npz
+
+    Raises
+    ------
+    FileNotFoundError            if no such network is stored
+
+    Notes: kept in float16, given in float32. `make weights` trains and stores what studies name in KEEP.
+    """
+    import numpy as np
+    import torch
+    path = WEIGHTS / f"{name}.npz"
+    if not path.exists():
+        there = ", ".join(sorted(p.stem for p in WEIGHTS.glob("[!.]*.npz"))) or "none"
+        raise FileNotFoundError(f"weights {name!r}: not stored; wanted one of those that are: {there}")
+    with np.load(path) as file:
+        return {part: torch.from_numpy(file[part]).float() for part in file.files if part != "row"}

@@ -67,8 +67,8 @@ studies-bench: .venv/book  ## measure what the engine costs a row and how it sca
 paper: book  ## print the whole book: a tagged PDF and an EPUB in _build/paper
 	$(PY) tools/paper.py paper
 
-sheet: book  ## print the exercises, then their hints and answers: a PDF in _build/paper
-	$(PY) tools/paper.py sheet
+sheet: book  ## print the exercises, then their hints and answers: a PDF in _build/paper; CHAPTERS="cnn unet"
+	$(PY) tools/paper.py sheet $(CHAPTERS)
 
 slides: book  ## make slides of chapters, one file each in _build/slides that needs no network; CHAPTERS="cnn unet"
 	$(PY) tools/slides.py $(CHAPTERS)

@@ -8,8 +8,7 @@ chains stand the linear filter that least squares fits to the same slices, 17 pi
 how much the features before the last layer differ between pixels and pictures: their standard deviation over their root
 mean square. Patients, noise, crops, weights and batches come from the seed.
 
-Not covered: longer trainings, other depths, wider chains, other activations,
-normalisation, other optimisers, schedules.
+Not covered: longer trainings, wider chains, other activations, normalisation, other optimisers, schedules.
 """
 import torch
 import torch.nn.functional as F
@@ -27,11 +26,13 @@ BATCH = 4        # crops per update
 CHANNELS = 8
 FORMS = {"plain": Plain, "residual": Residual}
 UPDATES = 100, 300
-RATES, ONE = [1e-3, 5e-3], {"depth": [16], "loss_scale": [1.0], "updates": [UPDATES]}
+RATES, ONE = [1e-3, 5e-3, 2e-2], {"depth": [16], "loss_scale": [1.0], "updates": [UPDATES]}
 GRID = (grid(form=["linear", "nothing"], start=["none"], rate=[0.0], depth=[0], loss_scale=[1.0], updates=[0])
         + grid(form=["plain"], start=["default", "he"], rate=RATES, **ONE)
         + grid(form=["residual"], start=["default", "identity"], rate=RATES, **ONE)
-        + grid(form=["plain"], start=["default"], rate=[5e-3], **ONE | {"loss_scale": [1e12]}))
+        + grid(form=["plain"], start=["default"], rate=[5e-3], **ONE | {"loss_scale": [1e12]})
+        + grid(form=["plain"], start=["default", "he"], rate=RATES[:2], **ONE | {"depth": [4, 32]})
+        + grid(form=["residual"], start=["default", "identity"], rate=RATES[:2], **ONE | {"depth": [4, 32]}))
 
 
 class Chain(nn.Module):

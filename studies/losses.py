@@ -15,8 +15,8 @@ energy; `correlation` the same over both norms, so that a detail that is amplifi
 steepest step near the truth's edges, as a share of the truth's; `distance` that of the features; `grey` the share of
 pixels between 0.2 and 0.8, of which the discs have none.
 
-Not covered: larger networks, as the one that `run` can train and no row has; longer trainings; a learning rate for each
-loss; features of a large network, trained on photographs; other weights; adversaries that look at more than 17 pixels.
+Not covered: networks of more than 11 241 weights; longer trainings; a learning rate for each loss; features of a large
+network, trained on photographs; other weights; adversaries that look at more than 17 pixels.
 """
 import copy
 import functools
@@ -48,7 +48,10 @@ GRID = (grid(task=[*TASKS], method=["nothing", "tv"], weight=[0.0], network=["no
         + grid(task=["slices"], method=ALONE, weight=[0.0], network=["small"], updates=[UPDATES])
         + grid(task=["slices"], method=BESIDE, weight=[0.01], network=["small"], updates=[UPDATES])
         + grid(task=[*TASKS][1:], method=ALONE[:2], weight=[0.0], network=["small"], updates=[UPDATES])
-        + grid(task=["slices"], method=[UNTRAINED], weight=[0.01], network=["small"], updates=[UPDATES]))
+        + grid(task=["slices"], method=[UNTRAINED], weight=[0.01], network=["small"], updates=[UPDATES])
+        + grid(task=["slices"], method=["linear"], weight=[0.0], network=["large"], updates=[0])
+        + grid(task=["slices"], method=ALONE[:2], weight=[0.0], network=["large"], updates=[UPDATES])
+        + grid(task=["slices"], method=["adversarial"], weight=[0.01], network=["large"], updates=[UPDATES]))
 
 
 def draw_discs(count):

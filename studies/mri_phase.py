@@ -29,7 +29,7 @@ from studies.mri_routes import (
     zero_filled,
 )
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "psnr", "lines": "bodies", "panels": "mask", "where": {"noise": [0.0]}}
 WIDTHS = 0.7, 1.0, 1.5  # columns, of the low pass
 PAIRS = 400             # training images of mri_routes, of which the first are for tuning

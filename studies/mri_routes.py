@@ -20,7 +20,7 @@ from course.operators import as_channels, as_complex, centred
 from studies.engine import grid
 from studies.unet_versus_cnn import train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "psnr", "lines": "method", "panels": "mask",
           "where": {"bodies": ["even"], "noise": [0.0], "pairs": [400], "method": ["zero", "tv", "unet", "cascade"]}}
 SIDE, FINE = 32, 4         # pixels, side of the image; how many times finer the bodies are drawn
@@ -89,7 +89,7 @@ def images(count, bodies, seed):
 def masks(kind, count, rng):
     """Masks of columns: bool (count, 1, 1, SIDE)."""
     omega = (torch.arange(SIDE) - SIDE // 2 + 0.5).abs()
-    weight = {"density": omega**-2.0, "central": omega**-99.0}.get(kind, torch.ones(SIDE)).expand(count, -1).clone()
+    weight = {"density": omega**-2.0, "central": omega**-9.0}.get(kind, torch.ones(SIDE)).expand(count, -1).clone()
     weight[:, SIDE // 2 - CENTRE // 2:SIDE // 2 + CENTRE // 2] = 1e9
     order = weight.log() - (-torch.rand(count, SIDE, generator=rng).log()).log()  # the largest are drawn by weight
     if kind == "central":

@@ -15,6 +15,7 @@ import engines
 import lighthouse
 import notebooks
 import paper
+import server
 from serving import Handler, Watched, serving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -306,3 +307,32 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=lighthouse.CHROMIUM, args=options)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module", params=["http", "file"])
+def address(request, tmp_path_factory):
+    """The address of a module's PAGE with its files STATIC, served below another folder or opened from disk."""
+    root = tmp_path_factory.mktemp("site")
+    shutil.copytree(ROOT / "chapters/_static", root / "book/_static")
+    for name, content in getattr(request.module, "STATIC", {}).items():
+        (root / "book/_static" / name).write_text(content)
+    (root / "book/chapters").mkdir()
+    (root / "book/chapters/page.html").write_text(request.module.PAGE, encoding="utf-8")
+    if request.param == "file":
+        yield (root / "book/chapters/page.html").as_uri()
+        return
+    running = server.serve(root)
+    yield f"http://127.0.0.1:{running.server_port}/book/chapters/page.html"
+    running.shutdown()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The module's PAGE in a fresh tab; an error of a script fails the test."""
+    tab, errors = browser.new_page(), []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.set_default_timeout(120_000)
+    tab.goto(address)
+    yield tab
+    tab.close()
+    assert not errors

@@ -21,27 +21,34 @@ CHECKED = [name for name, found in TABLES.items() if found]
 WRONG = 20  # other answers for each check
 VARIANTS = [str, lambda s: f"  {s} ", lambda s: s.replace("-", "−"), lambda s: s.replace("-", "–"),
             lambda s: s.replace("*", "·"), lambda s: s.replace("^", "**"), lambda s: s.replace("^2", "²")]
-OF_NUMBERS = [lambda s: f"{s} pixels", lambda s: f"{s} %", lambda s: f"n = {s}", lambda s: f"≈{s}"]
+OF_NUMBERS = [lambda s: f"{s} pixels", lambda s: f"n = {s}", lambda s: f"≈{s}"]
+OF_SHARES = [lambda s: f"{100 * s:.15g} %", lambda s: f"{100 * s:.15g}%", lambda s: f"{100 * s:.15g} per cent"]
 
 
 def texts(check, written):
     """An answer as several people would type it."""
     plain = written.partition("±")[0].strip()
     found = {variant(plain) for variant in VARIANTS}
-    if check.kind == "number":
+    if check.kind in ("number", "percent"):
         found |= {variant(plain) for variant in OF_NUMBERS} | {plain.replace(".", ",")}
+        found |= {variant(checks.value(checks.clean(plain)) / (100 if check.kind == "percent" else 1))
+                  for variant in OF_SHARES}
         if re.fullmatch(r"\d{4,}", plain):
             found |= {f"{int(plain):,}", f"{int(plain):,}".replace(",", "\u202f")}
     if check.kind == "list":
         found |= {f"({plain})", f"[{plain}]", f"torch.Size([{plain}])"}
         found |= {plain.replace(", ", "×"), plain.replace(",", " ")}
+    if check.kind == "formula":
+        found |= {re.sub(r"([A-Za-z])(\d)", r"\1_\2", plain), plain.replace("l", "ℓ")}
     return sorted(found)
 
 
 def others(check):
-    """Twenty answers that are neither right nor a near miss: readable, but for choices."""
+    """Twenty answers that are neither right nor a near miss: readable, but for choices; a share without its %, too."""
     draw, found = random.Random(check.name), []
     known = [check.right, *(miss for miss, _ in check.misses)] if check.kind != "choice" else []
+    likely = [f"{100 * v:.15g}" for (v, _), *_ in known] if check.kind == "number" else []
+    likely += [f"{v:.15g} %" for (v, _), *_ in known] if check.kind == "number" else []
     while len(found) < WRONG:
         scale = abs(known[0][0][0]) + 1 if known else 1
         number = f"{scale * draw.uniform(-3, 3):.4g}"
@@ -54,7 +61,8 @@ def others(check):
                 one, two = draw.choice(check.names), draw.choice(check.names)
                 text = f"{draw.randint(2, 99)} {one} {draw.choice('+-*/')} {two}^{draw.randint(2, 5)}"
             case _:
-                text = draw.choice([number, f"{number} cm", f"{draw.randint(2, 9)}/{draw.randint(97, 999)}"])
+                text = likely.pop() if likely else draw.choice(
+                    [number, f"{number} cm", f"{number} %", f"{draw.randint(2, 9)}/{draw.randint(97, 999)}"])
         read = checks.readings(text, check.kind, check.names) if known else []
         if text not in found and not any(checks.same(one, value) for one in read for value in known):
             found.append(text)
@@ -112,7 +120,7 @@ def test_there_are_enough_checks():
     counts = {"checks": sum(not c.first for c in found), "predictions": sum(c.first for c in found),
               "hints": sum(bool(h) for c in found for h in hints(c).values()), "wrong answers": WRONG * len(found)}
     print(counts, {kind: sum(c.kind == kind for c in found) for kind in checks.LIKE})
-    assert counts["checks"] >= 48 and all(c.proof for c in found if c.first)  # at the end 60: chapters are to come
+    assert counts["checks"] >= 76 and all(c.proof for c in found if c.first)
 
 
 # How answers are read
@@ -120,7 +128,8 @@ def test_there_are_enough_checks():
 READ = {"1/64": 1 / 64, "2^10": 1024, "2**10": 1024, "-6,23": -6.23, "−6.23": -6.23, "1 049 600": 1049600,
         "1,049,600": 1049600, "1.049.600": 1049600, "1\u202f049\u202f600": 1049600, "2e-3": 0.002, "3 (4 + 1)": 15,
         "-2^2": -4, "2^-1": 0.5, "2^3^2": 512, "(1 + 2)(3 + 4)": 21, ".5": 0.5, "½": 0.5, "5²": 25, "64 × 64": 4096,
-        "64·64": 4096, "6 ÷ 3": 2, "12 dB": 12, "50 %": 50, "x = 3": 3, "> 3": 3, "3.": 3, "+4": 4, "--4": 4}
+        "64·64": 4096, "6 ÷ 3": 2, "12 dB": 12, "50 %": 0.5, "2,5%": 0.025, "1/4 %": 0.0025, "5 percent": 0.05,
+        "5 per cent of all": 0.05, "x = 3": 3, "> 3": 3, "3.": 3, "+4": 4, "--4": 4}
 UNREAD = ["", "abc", "1/0", "2 3", "1 +", "(1", "1)", "^2", "2^", "1..2", "0^-1", "10^999", "constructor", "(-8)^0.5",
           "()"]
 
@@ -140,13 +149,29 @@ def test_what_is_no_number_is_told(text):
     assert number_of(text) == []
 
 
+@pytest.mark.parametrize(("question", "answer", "right", "wrong"), [
+    ("Which share of the pixels is black?", "0.25", ["0.25", "25 %", "25%", "≈ 25 %", "25 per cent", "1/4"],
+     ["25", "0.25 %", "0.25%", "2500 %"]),
+    ("Which share, in %, is black?", "25", ["25", "25 %", "25%", "25 per cent"], ["0.25", "1/4", "0.25 %", "2500 %"]),
+    ("How many per cent, in per cent?", "0.5", ["0.5", "0.5 %"], ["50 %", "50", "0.005"]),
+    ("How often? Write t0 and l.", "t0/l", ["t0/l", "t_0/l", "t_0/ℓ", "t0 / ℓ"], ["t/l", "t_1/l", "t0 l", "t_ 0/l"]),
+    ("How often? Write t_0.", "2 t_0", ["2 t0", "2 t_0", "2*t_0"], ["t_0", "2 t"]),
+])
+def test_a_share_may_be_told_in_per_cent_and_a_letter_with_its_index_below(question, answer, right, wrong):
+    table = checks.parsed("check", "ex-a-b", f"{question}\n= {answer}")
+    assert [checks.reply(table, text)[0] for text in right + wrong] == [True] * len(right) + [False] * len(wrong)
+
+
 def test_answers_of_a_notebook_are_read():
     right = {"ex-cnn-count": [2625, 2625.0, np.int64(2625), torch.tensor(2625), torch.tensor([[2625.0]]), "2625"],
              "predict-unet-shape": [(16, 32, 32), [16, 32, 32], torch.zeros(16, 32, 32).shape, torch.zeros(16, 32, 32),
                                     np.zeros((16, 32, 32)), torch.tensor([16, 32, 32]), "16×32×32"],
              "ex-convolutions-motion": [torch.tensor([3.0, 2, 1]), np.array([3, 2, 1]), (3, 2, 1)],
              "predict-cnn-seen": [0.5, torch.tensor(0.5), "1/2"], "ex-unet-break-even": [0, torch.tensor(0)],
-             "ex-end_to_end-kinds": ["b", "(b)", "B", "(b) and (d)"]}
+             "ex-end_to_end-kinds": ["b", "(b)", "B", "(b) and (d)"],
+             "ex-posterior-half": [0.67, torch.tensor(0.673), "67 %", "67.3%"],
+             "ex-end_to_end-break-even": ["t0/(t2 - t1)", "t_0 / (t_2 - t_1)"],
+             "ex-unet_variants-count-formula": ["9 (c + l g) g + g", "9 g (c + ℓ g) + g"]}
     for name, answers in right.items():
         for answer in answers:
             assert checks.judged(name, answer)[0], (name, answer)

@@ -87,10 +87,15 @@ def test_every_exercise_is_listed(built):
         assert len(labels) >= 3 and {f"{name}.html#{label}" for label in labels} <= links
 
 
-def test_exercises_in_code_are_marked():
-    text = "```{exercise} A\n:label: ex-a\n\nWhich? (Code, 5 s.)\n```\n\n```{exercise} B\n:label: ex-b\n\nWhy?\n```"
+def test_exercises_in_code_and_those_that_are_checked_are_marked():
+    asked = {"a": "Which? (Code, 5 s.)", "b": "Why?", "b-more": "Why? (Code, 5 s.)", "c": "Why?"}
+    text = "\n\n".join(f"```{{exercise}} T\n:label: ex-{word}\n\n{words}\n```" for word, words in asked.items())
+    text += "".join(f"\n\n```{{{kind}}} {name}\nHow many?\n= 3\n```" for kind, name in (
+        ("check", "ex-b-more"), ("check", "ex-c-first"), ("predict", "predict-a")))
     notebook = new_notebook(cells=[new_markdown_cell(text)])
-    assert lists.exercises("one", notebook).splitlines()[2:] == ["- {ref}`ex-a`: A (*code*)", "- {ref}`ex-b`: B"]
+    assert lists.exercises("one", notebook).splitlines()[2:] == [
+        "- {ref}`ex-a`: T (*code*)", "- {ref}`ex-b`: T", "- {ref}`ex-b-more`: T (*code*, *checked*)",
+        "- {ref}`ex-c`: T (*checked*)"]
 
 
 def test_running_times_are_of_the_chapters_and_name_each_machine(built):

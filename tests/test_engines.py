@@ -1,4 +1,5 @@
 """The rendered book in Firefox and in WebKit: what may differ between engines, each check written once for both."""
+import json
 import re
 
 import numpy as np
@@ -13,7 +14,9 @@ import engines
 from notebooks import decode
 from test_answers import CHECKED, JUDGED, TABLES, of_page, rights
 from test_live import SOBEL, filtered, photo
+from test_markup import RESTORED
 from test_pages import SHOWN, other_frame, stored_explorables
+from test_your_picture import CLOSE, RESULTS, farthest, wrong_in_sight
 from visits import AXE, CHAPTERS, PAGES, broken
 
 AXE_IN_FIREFOX = ["chapters/intro", "chapters/convolutions", "chapters/claims", "search"]  # in WebKit: all pages
@@ -255,7 +258,27 @@ def check_receptive_field(driver, watched):
     assert driver.execute_script(BUILDER) == ["25 input pixels", 9, "5", "BUTTON"]
 
 
-@pytest.mark.parametrize("check", [check_kernel_editor, check_receptive_field])
+def in_page(driver, script, *arguments):
+    """What a function of the page gives; Firefox hides the page's classes from the scripts of a driver."""
+    driver.execute_script("""const script = document.createElement("script");
+      script.textContent = arguments[0];
+      document.head.append(script);""", f"window.told = JSON.stringify(({script})(...{json.dumps(arguments)}))")
+    return json.loads(driver.execute_script("return window.told"))
+
+
+def check_your_picture(driver, watched):
+    """Both networks agree with torch on random input; what a failing case shows is what torch computes."""
+    go(driver, watched, "chapters/your_picture.html")
+    far = farthest(lambda script, arguments: in_page(driver, script, *arguments))
+    assert all(one <= CLOSE for one in far.values()), far
+    driver.execute_script(FOCUS, "your-picture [value='Other noise']")
+    press(driver, Keys.ENTER)
+    until(driver, f"return ({RESTORED})()")
+    assert driver.execute_script(SAYS, "your-picture", "Worse than doing nothing: CNN and UNet.")
+    assert wrong_in_sight(in_page(driver, RESULTS), "1.5", "0.08") == []
+
+
+@pytest.mark.parametrize("check", [check_kernel_editor, check_receptive_field, check_your_picture])
 def test_live_element(tab, watched, check):
     check(tab, watched)
     assert not (found := complaints(tab, watched)), found
@@ -447,6 +470,7 @@ def test_each_fault_of_a_page_is_named(tab, watched):
 MUTANTS = {
     "the editor's flip": (check_kernel_editor, changed("_static/kernel-editor.js", "flip ? -1 : 1", "1"), "ranges"),
     "the builder's focus": (check_receptive_field, changed("_static/receptive-field.js", ".focus();", ";"), "BUTTON"),
+    "a slope": (check_your_picture, changed("_static/your-picture.js", "activate(x, 0.1)", "activate(x, 0.2)"), "unet"),
     "the search": (check_search, changed("search.html", "</head>", "<script>lost()</script></head>"), "lost"),
     "the theme's memory": (lambda driver, watched: check_themes(driver, watched, "light"), changed(
         "chapters/end_to_end.html", "<head>", "<head><script>localStorage.clear()</script>"), "auto"),

@@ -1,6 +1,5 @@
 """The live figures in a real browser, from http and from disk: arithmetic against torch, controls by keyboard."""
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import torch
 import torch.nn.functional as F
 
 import kernel_pictures
-import server
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -18,33 +16,6 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewp
 <kernel-editor>Needs JavaScript: filters.</kernel-editor>"""
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 SOBEL = [-1.0, -2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 1.0]
-
-
-@pytest.fixture(scope="module", params=["http", "file"])
-def address(request, tmp_path_factory):
-    """The address of PAGE, served below another folder or opened from disk."""
-    root = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "chapters/_static", root / "book/_static")
-    (root / "book/chapters").mkdir()
-    (root / "book/chapters/page.html").write_text(PAGE, encoding="utf-8")
-    if request.param == "file":
-        yield (root / "book/chapters/page.html").as_uri()
-        return
-    running = server.serve(root)
-    yield f"http://127.0.0.1:{running.server_port}/book/chapters/page.html"
-    running.shutdown()
-
-
-@pytest.fixture
-def page(browser, address):
-    """PAGE in a fresh tab; an error of a script fails the test."""
-    tab, errors = browser.new_page(), []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.set_default_timeout(120_000)
-    tab.goto(address)
-    yield tab
-    tab.close()
-    assert not errors
 
 
 @pytest.fixture

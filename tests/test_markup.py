@@ -15,6 +15,7 @@ from page import numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
+RESTORED = "() => document.querySelector('your-picture .live-said').textContent.includes('the measurement has')"
 FRAMES = """figure => {  // of each picture: which frame is in sight, its share of the box, whether it is there
   const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
   return [...figure.querySelectorAll(".explore-frame")].filter(frame => frame.checkVisibility()).map(frame => {
@@ -26,7 +27,8 @@ FRAMES = """figure => {  // of each picture: which frame is in sight, its share 
 }"""
 
 
-LIVE = ["chapters/convolutions", "chapters/receptive_field", "search", "404"]  # pages that scripts add to
+# Pages that scripts add to
+LIVE = ["chapters/convolutions", "chapters/receptive_field", "chapters/your_picture", "search", "404"]
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,9 @@ def nu():
 
 def let_scripts_add(tab, page):
     """Wait until the scripts of the page in sight have added all they can."""
+    for button in tab.get_by_role("button", name="Restore", exact=True).all():
+        button.click()
+        tab.wait_for_function(RESTORED, timeout=120_000)
     for figure in tab.locator("kernel-editor, receptive-field-builder").all():
         figure.scroll_into_view_if_needed()
         tab.wait_for_function("f => f.querySelector('.live-said').textContent", arg=figure.element_handle())

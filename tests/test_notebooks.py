@@ -30,7 +30,6 @@ BOOKKEEPING = re.compile(r"\b(plt\.show|course\.(show|explore|diagram|table|clai
 TAUGHT = re.compile(r"^class |\bcourse\.(fit|crops|phantoms|ellipses)\(|\.backward\(|\boptim\.",
                     re.M)
 LINES = 8  # of a cell in the new form, in the median
-LATER = {"data_consistency", "limits", "vision_transformers", "posterior"}  # chapters that get their checks later
 TIMED = r"\(Code, (?:under|about) (?:\d+ s|half a minute|a minute)\.\)"
 ENDS = ["Recap", "Exercises", "Further reading"]
 BIB = set(re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(ROOT / "references.bib"), re.M))
@@ -263,11 +262,11 @@ def of_checks(name, notebook):
     if late:
         yield f"the predictions {late} stand behind the last cell", "a place before the cell that answers them"
     predictions = sum(one.first for one in found.values())
-    if name not in LATER and (len(found) - predictions < 4 or predictions < 2):
+    if len(found) - predictions < 4 or predictions < 2:
         yield (f"{len(found) - predictions} checks and {predictions} predictions",
                "four ```{check} or more below exercises, two ```{predict} or more before the cells that answer them")
     for _, _, label, asked in lists.EXERCISE.findall(prose(notebook)):
-        if "(Code" in asked and name not in LATER and not re.search(TIMED, asked):
+        if "(Code" in asked and not re.search(TIMED, asked):
             yield f"the exercise {label} does not say how long its code runs", "(Code, under 1 s.), (Code, about 20 s.)"
 
 

@@ -150,7 +150,7 @@ def test_links_to_the_files_stand_on_the_landing_page_where_they_are(made, built
 # The sheet
 
 def test_the_sheet_has_every_question_then_every_answer(book, built, tmp_path):
-    soup = BeautifulSoup(paper.exercises(paper.Book(built[0], tmp_path)), "html.parser")
+    soup = BeautifulSoup(paper.exercises(paper.Book(built[0], tmp_path), CHAPTERS), "html.parser")
     questions, answers = soup.select(".exercise"), soup.select(".solution")
     labels = [label for path in notebooks.chapters() for _, _, label, _ in
               lists.EXERCISE.findall(notebooks.prose(notebooks.read(path)))]
@@ -160,15 +160,32 @@ def test_the_sheet_has_every_question_then_every_answer(book, built, tmp_path):
     ids = {part["id"] for part in soup.select("[id]")}
     assert [a["href"] for a in soup.select('a[href^="#"]') if a["href"][1:] not in ids] == []
     assert len(soup.select(".turn")) == 2 * len(answers)
+    two = BeautifulSoup(paper.exercises(paper.Book(built[0], tmp_path), ["cnn", "unet"]), "html.parser")
+    assert {one["id"].partition("--")[0] for one in two.select(".exercise, .solution")} == {"cnn", "unet"}
 
 
-def test_hints_of_the_page_are_those_of_the_sheet():
+def test_answers_and_hints_of_the_page_are_those_of_paper():
     encoded = notebooks.answers()["encoded"]
-    tables = [encoded(["number", [], [[21, 0]], [[[[30, 0]], "Flip."]], "2 · 10 + 1.", False, ""]),
-              encoded(["choice", [], 1, ["Not so.", ""], "It is b.", False, ""])]
+    tables = [encoded(["number", [], [[21, 0]], [[[[30, 0]], "Flip."]], "2 < 3.", False, "", ["21 ± 1", "30"]]),
+              encoded(["choice", [], 1, ["Not so.", ""], "It is b.", True, "", []]),
+              encoded(["formula", ["t"], [[1, 0]], [], "", False, "", ["1 / t"]])]
     fields = [f"<answer-check data-table={table}></answer-check>" for table in tables]
     page = BeautifulSoup(f"<div class=exercise></div>{''.join(fields)}<p></p>{fields[0]}", "html.parser")
-    assert paper.hints(page.div) == ["21: right. 2 · 10 + 1.", "30: Flip.", "(b) is right. It is b.", "(a): Not so."]
+    assert [paper.told(one) for one in paper.checks(page.div)] == [
+        ("<b>21.</b> 2 &lt; 3.", ["30: Flip."], False), ("<b>(b).</b> It is b.", ["(a): Not so."], True),
+        ("<b>1 / t.</b>", [], False)]
+
+
+def test_each_question_with_a_field_has_its_answer_at_the_end_of_its_chapter(made):
+    soup = BeautifulSoup((made / "book.html").read_text(encoding="utf-8"), "html.parser")
+    questions = soup.select("answer-check")
+    predictions = [one for one in questions if paper.told(one)[2]]
+    assert len(soup.select(".prediction")) == len(predictions) > 30
+    assert len(soup.select(".told > li")) == len(questions) - len(predictions) > 60
+    for one in predictions:
+        answer = soup.find(id=one.select_one(".turn")["href"].removeprefix("#"))
+        assert answer.select_one(".turn")["href"] == f"#{one['id']}" and answer.find_parent("section")["id"].endswith(
+            "--answers")
 
 
 # Slides

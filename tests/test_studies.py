@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 import course
 import notebooks
 import reach
-from studies import losses
+from studies import losses, mri_routes
 from studies.engine import check, grid
 from studies.engine.__main__ import choose, seeds_of, whole
 from studies.engine.rows import Rows, Study, StudyError, digest, flat, load
@@ -732,3 +732,15 @@ def test_total_variation_has_the_adjoint_of_its_slopes_and_ends_at_a_minimum():
     best = losses.total_variation(y, 0.1)
     around = [best + scale * torch.randn_like(best) for scale in (1e-3, 1e-2, 0.1) for _ in range(5)]
     assert price(best) < min(map(price, [y, *around, *(best + c for c in (-0.01, 0.01))]))
+
+
+@pytest.mark.parametrize("kind", ["uniform", "density", "central"])
+def test_masks_have_the_columns_that_their_names_say(kind):
+    masks = mri_routes.masks(kind, 200, torch.Generator().manual_seed(0))[:, 0, 0]  # (200, 32)
+    assert (masks.sum(1) == 8).all() and masks[:, 14:18].all()
+    if kind == "central":
+        assert masks[:, 12:20].all()
+    else:
+        often = masks.float().mean(0)
+        near, far = often[[12, 13, 18, 19]].mean(), often[[0, 1, 30, 31]].mean()
+        assert (near > 3 * far) == (kind == "density") and far > 0.02

@@ -24,13 +24,15 @@ book, table = test_studies.book, test_studies.table  # fixtures
 
 @pytest.mark.parametrize("study", KEEPING)
 def test_stored_weights_are_the_studys_and_measure_what_their_rows_say(study):
-    assert weights.complaints(study := load(study), Rows(study)) == []
+    loaded = load(study)
+    assert weights.complaints(loaded, Rows(loaded)) == []
 
 
 def test_every_stored_network_belongs_to_one_study():
     assert sorted(name for study in map(load, KEEPING) for name in weights.wanted(study)[1]) == STORED
     for name in STORED:
-        arrays, _ = weights.read(path := weights.FOLDER / f"{name}.npz")
+        path = weights.FOLDER / f"{name}.npz"
+        arrays, _ = weights.read(path)
         assert path.stat().st_size <= weights.LARGEST
         assert {array.dtype for array in arrays.values()} == {np.dtype(np.float16)}
         loaded = course.studies.weights(name)

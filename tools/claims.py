@@ -20,7 +20,7 @@ import ledger
 import notebooks
 import refresh
 
-STORED = Path(__file__).resolve().parent.parent / "studies/results"
+STORED = refresh.ROOT / "studies/results"
 # Before the first cell of a chapter: another folder of rows
 ROWS = "import pathlib, course.studies; course.studies.rows.__kwdefaults__['folder'] = pathlib.Path({!r})"
 

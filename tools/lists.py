@@ -90,9 +90,15 @@ def card(name: str, book: dict) -> str:
 
 
 def exercises(name: str, notebook) -> str:
-    """The exercises of a chapter, those in code marked."""
-    lines = [f"- {{ref}}`{label}`: {title}{' (*code*)' * ('(Code' in asked)}"
-             for _, title, label, asked in EXERCISE.findall(notebooks.prose(notebook))]
+    """The exercises of a chapter, those in code and those with a question that is checked marked."""
+    text, lines = notebooks.prose(notebook), []
+    found = EXERCISE.findall(text)
+    labels = sorted((label for _, _, label, _ in found), key=len, reverse=True)
+    checked = {next((label for label in labels if f"{one}-".startswith(f"{label}-")), "")
+               for one in re.findall(r"^`{3,}\{check\} (\S+)$", text, re.M)}
+    for _, title, label, asked in found:
+        marks = ["*code*"] * ("(Code" in asked) + ["*checked*"] * (label in checked)
+        lines.append(f"- {{ref}}`{label}`: {title}" + f" ({', '.join(marks)})" * bool(marks))
     return "\n".join([f"### {{doc}}`{name}`", "", *lines]) if lines else ""
 
 

@@ -1,6 +1,8 @@
 """The book on paper: its built pages as one tagged PDF and one EPUB, and the exercises as a sheet.
 
-    python tools/paper.py paper|sheet [--out FOLDER]
+    python tools/paper.py paper|sheet [--out FOLDER] [CHAPTER ...]
+
+A sheet has the exercises of these chapters, or of all.
 
 Chromium prints, since the pages are made for it; pikepdf packs what it wrote. Nothing is numbered here: figures,
 equations and exercises keep the numbers of the pages.
@@ -68,7 +70,7 @@ class Book:
         for part in article.select(GONE):
             part.decompose()
         for live in article.find_all(lambda tag: "-" in tag.name and tag.name != "answer-check"):
-            said = re.sub(r".*?: it ", "A figure that ", live.text.strip(), count=1)
+            said = re.sub(r".*?: it ", "A figure that ", next(live.stripped_strings), count=1)
             live.replace_with(soup.new_tag("img", src=f"../_static/{live.name}.png", alt=said, attrs={"class": "live"}))
         for frame in article.select(".explore-frame"):
             frame.replace_with(self.cut(frame))
@@ -101,22 +103,36 @@ class Book:
                              f'alt="{html.escape(strip["alt"])}">', "html.parser").img
 
     def answers(self, soup: BeautifulSoup, article: Tag) -> None:
-        """Solutions go to the end, so that an answer is not read with its question; links lead there and back."""
+        """Solutions go to the end, so that an answer is not read with its question, and what the page tells to
+        predictions and checks; links lead there and back."""
+        predictions = [one for one in article.select("answer-check") if told(one)[2]]
         found = article.select(".solution")
-        if not found:
+        if not found and not predictions:
             return
         section = soup.new_tag("section", id="answers")
         section.append(soup.new_tag("h2", string="Answers"))
+        for i, question in enumerate(predictions, 1):
+            answer = BeautifulSoup(
+                f'<div class="admonition prediction" id="prediction-{i}"><p class="admonition-title">Prediction {i}</p>'
+                f"<p>{told(question)[0]}</p></div>", "html.parser").div
+            self.joined(soup, question.p, question["id"], answer.p, answer["id"])
+            section.append(answer)
         for i, solution in enumerate(found, 1):
             exercise = solution.find_previous(class_="exercise")
             solution["id"] = f"answer-{i}"
             title = solution.select_one(".admonition-title")
             title.string = title.text.removeprefix("Solution to ")
-            for here, there, said in ((exercise, solution["id"], "Answer"), (solution, exercise["id"], "Question")):
-                link = soup.new_tag("a", href=f"#{there}", string=said, attrs={"class": "turn"})
-                here.select_one(".admonition-title").extend([" ", link])
+            self.joined(soup, exercise.select_one(".admonition-title"), exercise["id"], title, solution["id"])
+            if asked := checks(exercise):
+                items = "".join(f"<li>{told(one)[0]}</li>" for one in asked)
+                solution.append(BeautifulSoup(f'<p><b>Checks</b></p><ul class="told">{items}</ul>', "html.parser"))
             section.append(solution.extract())
         article.section.append(section)
+
+    def joined(self, soup: BeautifulSoup, question: Tag, asked: str, answer: Tag, answered: str) -> None:
+        """Links from a question, in this paragraph, to its answer and back."""
+        for here, there, said in ((question, answered, "Answer"), (answer, asked, "Question")):
+            here.extend([" ", soup.new_tag("a", href=f"#{there}", string=said, attrs={"class": "turn"})])
 
     def filled(self, text: str, mathml: bool = False) -> str:
         """A text with its formulas, as the page has them or as MathML alone."""
@@ -315,46 +331,46 @@ def idat(png: bytes) -> bytes:
     return found
 
 
-# The sheet
+# Questions with a field
 
 def checks(exercise: Tag) -> list[Tag]:
     """The questions with a field that stand below an exercise."""
     return list(itertools.takewhile(lambda part: part.name == "answer-check", exercise.find_next_siblings()))
 
 
-def hints(exercise: Tag) -> list[str]:
-    """What the page tells to answers: the right one with its reason, then the near misses."""
-    told = []
-    for check in checks(exercise):
-        kind, _, right, misses, why, *_ = json.loads(base64.b64decode(check["data-table"]))
-        if kind == "choice":
-            letters = [f"({notebooks.answers()['letter'](i)})" for i in range(len(misses))]
-            told += [f"{letters[right]} is right. {why}",
-                     *(f"{letters[i]}: {hint}" for i, hint in enumerate(misses) if hint)]
-        else:
-            shown = [", ".join(f"{number:.6g}" for number, _ in one) + ": " if kind != "formula" else ""
-                     for one in (right, *(miss for miss, _ in misses))]
-            told += [f"{shown[0]}right. {why}" if shown[0] else why,
-                     *(before + hint for before, (_, hint) in zip(shown[1:], misses))]
-    return [one for one in told if one]
+def told(check: Tag) -> tuple[str, list[str], bool]:
+    """What the page tells to answers, as HTML: the right one with its reason, the near misses with their hints; and
+    whether the question is a prediction."""
+    kind, _, right, misses, why, first, _, written = json.loads(base64.b64decode(check["data-table"]))
+    if kind == "choice":
+        written = [f"({notebooks.answers()['letter'](i)})" for i in (right, *range(len(misses)))]
+        hints = misses
+    else:
+        hints = [hint for _, hint in misses]
+    answer, *others = (html.escape(one.partition("±")[0].strip()) for one in written)
+    return (f"<b>{answer}.</b> {html.escape(why)}".strip(),
+            [f"{other}: {html.escape(hint)}" for other, hint in zip(others, hints) if hint], first)
 
 
-def exercises(book: Book) -> str:
-    """All exercises of the book, then their hints and answers; links lead from one to the other."""
+# The sheet
+
+
+def exercises(book: Book, chapters: list[str]) -> str:
+    """The exercises of these chapters, then their hints and answers; links lead from one to the other."""
     asked, answered = [], []
-    for name in book.pages:
+    for name in chapters:
         article = prefixed(book, name)
         questions = article.select(".exercise")
         if not questions:
             continue
         title = f"<h2>{article.h1.decode_contents()}</h2>"
-        told = {one["id"]: hints(one) for one in questions}
         answers = article.select(".solution")
         for answer in answers:
             back = answer.select_one(".turn")["href"].removeprefix("#")
-            if found := told.get(back):
-                items = "".join(f"<li>{html.escape(hint)}</li>" for hint in found)
-                answer.append(BeautifulSoup(f"<p><b>Hints</b></p><ul>{items}</ul>", "html.parser"))
+            asked_of = next((checks(one) for one in questions if one["id"] == back), [])
+            for item, check in zip(answer.select(".told > li"), asked_of):
+                items = "".join(f"<li>{hint}</li>" for hint in told(check)[1])
+                item.append(BeautifulSoup(f"<ul>{items}</ul>" * bool(items), "html.parser"))
         whole_questions = "".join(str(part) for one in questions for part in (one, *checks(one)))
         asked.append(f"<section>{title}{whole_questions}</section>")
         answered.append(f"<section>{title}{''.join(map(str, answers))}</section>")
@@ -422,7 +438,7 @@ def chapter(book: Book, name: str, pictures: dict[Path, str]) -> str:
         for key in ("data-shape", "data-said", "data-pictures", "align", "width"):
             part.attrs.pop(key, None)
     for check in article.select("answer-check"):  # XHTML of a book knows no elements of our own
-        check.name, check.attrs = "div", {"class": "check"}
+        check.name, check.attrs = "div", {"class": "check", "id": check["id"]}
     for comment in article.find_all(string=lambda text: isinstance(text, Comment)):
         comment.extract()
     article["id"] = "page"
@@ -484,11 +500,13 @@ def offer(root: Path, files: list[Path]) -> None:
     first.write_text(text, encoding="utf-8")
 
 
-def make(what: str, root: Path, out: Path) -> list[Path]:
-    """Print the whole book and bind its EPUB, or print the sheet; the files."""
+def make(what: str, root: Path, out: Path, names: list[str] | None = None) -> list[Path]:
+    """Print the whole book and bind its EPUB, or print the sheet, of some chapters or of all; the files."""
+    chosen = [path.stem for path in notebooks.choose(names or [], root)]
     out.mkdir(parents=True, exist_ok=True)
     frames = out / "frames"
-    text = (exercises if what == "sheet" else whole)(Book(root, frames))
+    book = Book(root, frames)
+    text = exercises(book, chosen) if what == "sheet" else whole(book)
     files = [out / ("exercises.pdf" if what == "sheet" else "book.pdf")]
     files[0].with_suffix(".html").write_text(text, encoding="utf-8")
     printed(files[0].with_suffix(".html"), files[0])
@@ -503,9 +521,10 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("what", choices=["paper", "sheet"])
     ap.add_argument("--out", type=Path, default=ROOT / "_build/paper")
+    ap.add_argument("chapters", nargs="*")
     args = ap.parse_args()
     try:
-        files = make(args.what, ROOT, args.out)
+        files = make(args.what, ROOT, args.out, args.chapters)
         if args.what == "paper":
             offer(ROOT, files)
         for path in files:

@@ -1,4 +1,4 @@
-/* <answer-check>: a field below a question, read and judged as by course.check. */
+/* <answer-check>: a field that judges as course.check does. */
 const kept = () => { try { return JSON.parse(localStorage.getItem("answers")) ?? {}; } catch { return {}; } };
 
 class AnswerCheck extends HTMLElement {
@@ -28,17 +28,18 @@ class AnswerCheck extends HTMLElement {
   }
 
   static readings(text, kind, names) {
-    for (const s of ["²^2", "³^3", "½1/2", "÷/", "·*", "⋅*", "−-", "–-"]) text = text.replaceAll(s[0], s.slice(1));
-    text = text.replaceAll("**", "^").trim().replace(/(?<=\d)[\s’'](?=\d{3}(?!\d))/g, "");
+    for (const s of ["²^2", "³^3", "½1/2", "÷/", "·*", "⋅*", "−-", "–-", "ℓl"]) text = text.replaceAll(s[0], s.slice(1));
+    text = text.replaceAll("**", "^").trim().replace(/(?<=\d)[\s’'](?=\d{3}(?!\d))|(?<=[a-z])_(?=\w)/gi, "");
     if (/^\d{1,3}(\.\d{3}){2,}$/.test(text)) text = text.replaceAll(".", "");
     text = text.replace(/^.*[=<>≤≥≈]/, "");
     const { value } = AnswerCheck;
     let found;
     if (kind === "list") {
       text = text.replace(/^\D*\(|[^\d()]*$|[[\](){}]/g, "");
-      found = [(text.includes(";") ? text.replaceAll(",", ".").split(";") : text.split(/\s*[,×x*]\s*|\s+/)).map(part => value(part))];
+      found = [(text.includes(";") ? text.replaceAll(",", ".").split(";") : text.split(/\s*[,×x*]\s*|\s+/)).map(value)];
     } else if (kind === "formula") found = [[0, 1, 2].map(k => value(text, Object.fromEntries(names.map((n, i) => [n, 1.3 + .7 * i + .37 * k * (i + 1)]))))];
     else {
+      if (kind === "number") text = text.replace(/(?<=[\d)])\s*(%|per ?cent).*/, "/100");
       text = text.replace(/(?<=[\d)])\s*[^\d()\s/^*+-][^\d()]*$/, "").replaceAll("×", "*");
       found = [text.replaceAll(",", "."), text.replace(/,(?=\d{3}(?!\d))/g, "")].map(text => [value(text)]);
     }

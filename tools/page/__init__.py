@@ -11,6 +11,7 @@ from page import (
     folds,
     formulas,
     head,
+    live,
     markup,
     night,
     numbers,
@@ -49,6 +50,7 @@ def finish(app, exception):
         if not exception and app.builder.format == "html":
             out = Path(app.outdir)
             pictures.encode(out)
+            live.write(app)
             theme.edit_static(out / "_static", app.missed)
             pages = "".join(path.read_text(encoding="utf-8") for path in out.rglob("[!.]*.html"))
             styles.cut_fonts(out / "_static", styles.one_style(app, pages), pages)
@@ -59,7 +61,7 @@ def finish(app, exception):
 def setup(app):
     app.config.templates_path.append(str(Path(__file__).with_name("templates")))
     app.config.html_context["default_mode"] = "auto"  # light or dark as the reader's system says
-    for part in (addresses, checks, folds, formulas, markup, numbers, pictures, search, styles, theme):
+    for part in (addresses, checks, folds, formulas, live, markup, numbers, pictures, search, styles, theme):
         part.setup(app)
     app.connect("env-get-outdated", always)
     app.connect("html-page-context", on_page, priority=900)

@@ -28,7 +28,8 @@ class Question(SphinxDirective):
         except ValueError as e:
             raise self.error(str(e)) from None
         misses = [hint for _, hint in check.misses] if check.kind == "choice" else check.misses
-        table = [check.kind, check.names, check.right, misses, check.why, check.first, answers()["like"](check)]
+        table = [check.kind, check.names, check.right, misses, check.why, check.first, answers()["like"](check),
+                 check.written]  # the last is for paper
         node = answer_check("", ids=[f"answer-{name}"], table=answers()["encoded"](table))
         lines = "\n\n".join(shown(check)).split("\n")
         self.state.nested_parse(StringList(lines, self.content.source(0)), self.content_offset, node)

@@ -5,6 +5,7 @@ from page import theme
 
 # A script of ours with such a word in its name is left out unless its page has what follows.
 NEEDED = {"explore": 'class="explore"', "kernel-editor": "<kernel-editor", "receptive-field": "<receptive-field",
+          "your-picture": "<your-picture",
           "answers": "<answer-check", "forget": "<answer-clear"}
 
 # So that nothing moves when they arrive: fonts, and what on a page needs them

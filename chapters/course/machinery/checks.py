@@ -15,7 +15,9 @@ FOLDER = Path(__file__).resolve().parents[2]  # the chapters, or what a notebook
 FENCE = re.compile(r"^(`{3,})\{(check|predict)\} (\S+)\n(.*?)^\1$", re.M | re.S)
 MARK = re.compile(r"(= |~ |- \[[x ]\] |> |% )")
 TOKEN = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]+\d*|\S")
-LIKE = {"number": "a number: write 0.5, 1/64 or 2^10", "list": "numbers: write 4, 1, 8",
+PERCENT = r"(?:%|per ?cent)"
+NUMBER = "a number: write 0.5, 1/64 or 2^10"
+LIKE = {"number": NUMBER, "percent": NUMBER, "list": "numbers: write 4, 1, 8",
         "formula": "a formula in {}: write it with + - * / ^ and ( )", "choice": "one of {}"}
 
 
@@ -24,7 +26,7 @@ class Check(NamedTuple):
     name: str
     first: bool      # to be predicted before the chapter tells
     question: str    # Markdown
-    kind: str        # number, list, formula, choice
+    kind: str        # number, percent (one asked for in %), list, formula, choice
     names: list      # of the formula's variables
     right: list | int
     misses: list     # [(value, hint)]; for a choice [(its text, hint)] of all, "" where there is none
@@ -34,11 +36,11 @@ class Check(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Signs as on a keyboard: minus, times, powers; digits without spaces between them."""
-    for old, new in (("²", "^2"), ("³", "^3"), ("½", "1/2"), ("**", "^"), ("÷", "/")):
+    """Signs as on a keyboard: minus, times, powers; digits without spaces between them; t_0 as t0."""
+    for old, new in (("²", "^2"), ("³", "^3"), ("½", "1/2"), ("**", "^"), ("÷", "/"), ("ℓ", "l")):
         text = text.replace(old, new)
     text = re.sub(r"[\u2013\u2212]", "-", re.sub(r"[·⋅]", "*", text))
-    text = re.sub(r"(?<=\d)[\s\u2019'](?=\d{3}(?!\d))", "", text.strip())
+    text = re.sub(r"(?<=\d)[\s\u2019'](?=\d{3}(?!\d))|(?<=[A-Za-z])_(?=\w)", "", text.strip())
     return re.sub(r"^\d{1,3}(\.\d{3}){2,}$", lambda whole: whole[0].replace(".", ""), text)
 
 
@@ -110,6 +112,7 @@ def readings(text: str, kind: str, names: list) -> list[list[float]]:
         parts = inner.replace(",", ".").split(";") if ";" in inner else re.split(r"\s*[,×x*]\s*|\s+", inner)
         found = [[value(part) for part in parts]]
     else:
+        text = re.sub(rf"(?<=[\d)])\s*{PERCENT}.*", "/100", text) if kind == "number" else text  # 25 % is 0.25
         text = re.sub(r"(?<=[\d)])\s*[^\d()\s/^*+-][^\d()]*$", "", text).replace("×", "*")  # without its unit
         found = [[value(text.replace(",", "."))], [value(re.sub(r",(?=\d{3}(?!\d))", "", text))]]
     return [one for one in found if one and all(map(math.isfinite, one))]
@@ -156,8 +159,9 @@ def parsed(kind: str, name: str, body: str) -> Check:
         misses = [(text, hint) for _, text, hint in choices]
         return Check(*common, "choice", [], right, misses, *last, [], told.get("% ", ""))
     answer = told["= "]
-    names = list(dict.fromkeys(re.findall(r"[A-Za-z]+\d*", re.sub(r"\d[eE]", "", answer))))
-    form = "formula" if names else "list" if "," in answer else "number"
+    names = list(dict.fromkeys(re.findall(r"[A-Za-z]+\d*", re.sub(r"\d[eE]", "", clean(answer)))))
+    form = "formula" if names else "list" if "," in answer else "percent" if re.search(
+        rf"\bin {PERCENT}", question) else "number"
     misses = [text.partition(": ")[::2] for mark, text in marked if mark == "~ "]
     if lonely := [miss for miss, hint in misses if not hint]:
         raise ValueError(f"{name}: got the near miss {lonely[0]!r} without a hint, wanted '~ {lonely[0]}: the hint'")

@@ -110,21 +110,23 @@ def book(tmp_path):
 
 def test_no_number_of_the_bench_was_typed(book):
     rows = devices.measured()
-    assert set(rows) == {(1, 1, "yes"), (2, 1, "yes"), (2, 1, "no"), (1, 2, "yes")}
+    assert set(rows) == {(1, 1, "yes"), (1, 1, "half"), (2, 1, "yes"), (2, 1, "no"), (1, 2, "yes")}
     settings = options().parse_args(["--folder", ""])
     counted = {"weights": course.parameter_count(course.UNet(settings.levels, settings.channels)),
-               "operations": bench.operations(settings), "pairs": settings.batch, "side": settings.side}
+               "operations": bench.operations(settings), "side": settings.side}
     assert all(row[name] == str(number) for row in rows.values() for name, number in counted.items())
-    assert devices.measured(book("4", "2.5", "2.25", "3"))[2, 1, "no"]["seconds"] == "2.25"
+    assert {(way[2] == "half", row["pairs"]) for way, row in rows.items()} == {
+        (False, str(settings.batch)), (True, str(settings.batch // 2))}
+    assert devices.measured(book("4", "2.5", "2.25", "3", "2"))[2, 1, "no"]["seconds"] == "2.25"
     with pytest.raises(ValueError, match=r"bench.csv:2: no command measured this; .* -m studies.training.bench"):
-        devices.measured(book("4", "2.5", "2.25", "3", seal=dict))
+        devices.measured(book("4", "2.5", "2.25", "3", "2", seal=dict))
 
 
 def test_the_page_says_what_was_measured(book):
-    text = devices.fill(PAGE, book("4", "2.5", "2.25", "3"))
+    text = devices.fill(PAGE, book("5", "2.5", "2.25", "3", "2"))
     assert "<!--" not in text and not re.search(r"^## Measured.*?\d.*?^## Computed", PAGE.replace("2", ""), re.M | re.S)
     assert [line.split(" | ")[1:] for line in re.findall(r"^\| \d proc.*(?= \|$)", text, re.M)] == [
-        ["4", "1.00", "1"], ["2.5", "1.60", "2"], ["3", "1.33", "2"]]
+        ["5", "0.80", "1"], ["4", "1.00", "1"], ["2.5", "1.60", "2"], ["3", "1.33", "2"]]
     assert "averaging takes 10\u202f%, waiting" in text and "Another 10\u202f% is lost" in text
     assert "takes 0.83 times as long" in text
 

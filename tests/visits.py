@@ -11,6 +11,7 @@ from install import WEB
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = notebooks.toc_files(ROOT)
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
+LOOKS = ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable", "region"]  # of axe
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]
@@ -162,8 +163,9 @@ def axe(tab, **options) -> list[str]:
     return found
 
 
-def complaints(visit) -> list[str]:
-    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and axe's rules."""
+def complaints(visit, again=False) -> list[str]:
+    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and axe's rules; `again` only
+    those of colours and sizes, after all were asked in another view."""
     tab = visit.tab
     tab.evaluate(SCROLL)
     tab.wait_for_load_state("networkidle")
@@ -182,7 +184,7 @@ def complaints(visit) -> list[str]:
     )]
     if (over := tab.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
         found.append(f"wider than the window by {over} pixels")
-    return found + axe(tab)
+    return found + axe(tab, **({"runOnly": LOOKS} if again else {}))
 
 
 def change(visit, width, theme):

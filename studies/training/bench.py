@@ -88,11 +88,14 @@ def main() -> None:
         for processes, threads in WAYS:
             for averaged, seconds in run(processes, threads, ["--each", str(args.each), *given]).items():
                 found.setdefault((processes, threads, averaged), []).extend(seconds)
-    about = {"pairs": settings.batch, "side": settings.side, "updates": args.rounds * args.each,
+        half = run(1, 1, ["--each", str(args.each), *given, "--batch", str(settings.batch // 2)])
+        found.setdefault((1, 1, "half"), []).extend(half["yes"])  # of the pairs, as each of two processes has
+    about = {"side": settings.side, "updates": args.rounds * args.each,
              "weights": course.parameter_count(course.UNet(settings.levels, settings.channels)),
              "operations": operations(settings), "machine": times.machine()}
     rows = [{"processes": processes, "threads": threads, "averaged": averaged,
-             "seconds": f"{statistics.median(seconds):.3g}"} | about
+             "seconds": f"{statistics.median(seconds):.3g}",
+             "pairs": settings.batch // (1 + (averaged == "half"))} | about
             for (processes, threads, averaged), seconds in found.items()]
     rows = [times.seal({name: str(value) for name, value in row.items()}) for row in rows]
     table = csv.DictWriter(text := io.StringIO(), rows[0], lineterminator="\n")

@@ -11,7 +11,7 @@ from install import WEB
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = notebooks.toc_files(ROOT)
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
-LOOKS = ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable", "region"]  # of axe
+LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "region"]  # of axe
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]

@@ -165,7 +165,7 @@ def axe(tab, **options) -> list[str]:
 
 def complaints(visit, again=False) -> list[str]:
     """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and axe's rules; `again` only
-    those of colours and sizes, after all were asked in another view."""
+    those that a width or a theme may break, after all were asked in another view."""
     tab = visit.tab
     tab.evaluate(SCROLL)
     tab.wait_for_load_state("networkidle")
@@ -192,6 +192,16 @@ def change(visit, width, theme):
     visit.tab.set_viewport_size({"width": width, "height": 900})
     visit.tab.emulate_media(media="screen", color_scheme=theme)
     visit.tab.wait_for_function("theme => document.documentElement.dataset.theme == theme", arg=theme)
+
+
+def without_scripts(browser, address, what) -> str:
+    """What stands in this part of a page where no script runs."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address)
+    said = tab.locator(what).inner_text()
+    context.close()
+    return said
 
 
 def broken(site, file, old, new):

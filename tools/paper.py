@@ -518,15 +518,14 @@ def make(what: str, root: Path, out: Path, names: list[str] | None = None) -> li
     out.mkdir(parents=True, exist_ok=True)
     frames = out / "frames"
     book = Book(root, frames)
-    twin = book.twin()  # whole() changes the pages
-    text = exercises(book, chosen) if what == "sheet" else whole(book)
+    text = exercises(book, chosen) if what == "sheet" else whole(book.twin())  # it changes the pages
     files = [out / ("exercises.pdf" if what == "sheet" else "book.pdf")]
     files[0].with_suffix(".html").write_text(text, encoding="utf-8")
     printed(files[0].with_suffix(".html"), files[0])
     packed(files[0], titles(text))
     if what == "paper":
         files.append(out / "book.epub")
-        bound(twin, files[1])
+        bound(book, files[1])
     return files
 
 

@@ -14,6 +14,7 @@ import notebooks
 from course.machinery import figures
 from notebooks import decode
 from page import night
+from test_answers import CHECKED, page_complaints
 from test_markup import WITHOUT_NAME, let_scripts_add
 from visits import (
     CHAPTERS,
@@ -228,6 +229,15 @@ def test_every_control_has_a_name(opened):
     let_scripts_add(visit.tab, page)
     assert visit.tab.locator("button, a[href]").count() >= 2
     assert visit.tab.evaluate(WITHOUT_NAME) == []
+
+
+@over(*[f"chapters/{chapter}" for chapter in CHECKED])
+def test_the_page_says_what_the_helper_says(opened):
+    """Of answers; what is said can be read."""
+    page, _, visit = opened
+    change(visit, WIDE, "light")
+    assert page_complaints(visit.tab, page.rpartition("/")[2]) == []
+    assert visit.wrong == [] and axe(visit.tab, include=["answer-check"]) == []
 
 
 @over(*PAGES)

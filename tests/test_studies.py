@@ -603,7 +603,8 @@ def test_the_sample_is_short_and_always_the_same(table):
 # The stored studies
 
 def test_stored_rows_are_what_the_code_gives():
-    done = subprocess.run([*ENGINE, "check"], cwd=ROOT, capture_output=True, text=True)
+    """One of each study; `make studies-check` tries more."""
+    done = subprocess.run([*ENGINE, "check", "--count", "1"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

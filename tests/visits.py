@@ -2,6 +2,7 @@
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -11,7 +12,7 @@ from install import WEB
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = notebooks.toc_files(ROOT)
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
-LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "region"]  # of axe
+LOOKS = ["link-in-text-block", "scrollable-region-focusable", "region"]  # rules of axe that a width or theme may break
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]
@@ -163,9 +164,22 @@ def axe(tab, **options) -> list[str]:
     return found
 
 
-def complaints(visit, again=False) -> list[str]:
-    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and axe's rules; `again` only
-    those that a width or a theme may break, after all were asked in another view."""
+@lru_cache
+def newly_styled(folder) -> list[str]:
+    """The pages that have a class, or an element of our own, which no page before them has."""
+    found, seen = [], set()
+    for page in [*PAGES, "search"]:
+        html = (folder / f"{page}.html").read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+        kinds = {name for names in re.findall(r' class="(.*?)"', html) for name in names.split()}
+        kinds |= set(re.findall(r"<(\w+-[\w-]+)", html))
+        found += [page] * bool(kinds - seen)
+        seen |= kinds
+    return found
+
+
+def complaints(visit, rules=()) -> list[str]:
+    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and these rules of axe, or
+    all of them."""
     tab = visit.tab
     tab.evaluate(SCROLL)
     tab.wait_for_load_state("networkidle")
@@ -184,7 +198,7 @@ def complaints(visit, again=False) -> list[str]:
     )]
     if (over := tab.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
         found.append(f"wider than the window by {over} pixels")
-    return found + axe(tab, **({"runOnly": LOOKS} if again else {}))
+    return found + axe(tab, **({"runOnly": rules} if rules else {}))
 
 
 def change(visit, width, theme):

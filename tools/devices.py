@@ -98,7 +98,7 @@ def words(text: str, root: Path = ROOT) -> dict[str, str]:
         (1, 1, "yes"), (2, 1, "yes"), (2, 1, "no"), (1, 2, "yes"), (1, 1, "half")))
     about, alike = rows[1, 1, "yes"], min(one, 2 * half)  # the faster way of one process with one thread
     pairs, w, u = (int(about[name]) for name in ("pairs", "weights", "operations"))
-    p = int(*assumed(text)["p"].values())
+    p, b = (int(*assumed(text)[letter].values()) for letter in "pb")
 
     def percent(part):
         return f"{100 * part:.0f}\u202f%" if part >= 0.01 else "under 1\u202f%"
@@ -115,7 +115,8 @@ def words(text: str, root: Path = ROOT) -> dict[str, str]:
             "machine": about["machine"], "updates": about["updates"], "side": about["side"],
             "averaging": percent((two - alone) / two), "lost": percent((alone - alike / 2) / two),
             "rival": than("two processes", two, "two threads", rival),
-            "whole": f"{2000 * one / 60:.0f}", "pairs": str(pairs), "many": str(p * pairs), "share": f"{pairs / p:g}",
+            "minutes": f"{2000 * one / 60:.0f}",
+            "buckets": str(b), "pairs": str(pairs), "many": str(p * pairs), "share": f"{pairs / p:g}",
             "weights": f"{w / 1e6:.1f}", "operations": f"{u / 1e9:.1f}", "bytes": f"{4 * w / 1e6:.1f}",
             "sent": f"{8 * w * (p - 1) / p / 1e6:.1f}"}
 

@@ -80,7 +80,7 @@ def load(settings, asked: dict, model: torch.nn.Module, optimiser: torch.optim.A
     if not path.exists():
         return {"updates": 0, "seconds": 0.0, "optimiser": optimiser.state_dict()}
     try:
-        kept = torch.load(path, map_location="cpu")  # Adam counts its steps there, also for weights on a GPU
+        kept = dict(torch.load(path, map_location="cpu"))  # Adam counts its steps there, also for weights on a GPU
         if kept["settings"] == asked:
             model.load_state_dict(kept["model"])
             optimiser.load_state_dict(kept["optimiser"])

@@ -231,12 +231,13 @@ def main() -> None:
             if rank == 0:
                 write(settings.folder / ".try", "")  # who cannot write here is told before the first update
             dist.init_process_group("nccl" if settings.device == "cuda" else "gloo")
-            try:
-                train(settings, rank, processes, device)
-            finally:
-                dist.destroy_process_group()
+            train(settings, rank, processes, device)
     except StudyError as e:
-        sys.exit(str(e))
+        print(e, file=sys.stderr, flush=True)  # before the other processes lose this one, and say so
+        sys.exit(1)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 if __name__ == "__main__":

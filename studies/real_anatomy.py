@@ -89,7 +89,7 @@ MIXED = [*SOURCES, "mixed"]
 CT, MRI, DEBLUR, DRAWN = {"task": ["ct"]}, {"task": ["mri"]}, {"task": ["blur"]}, {"task": ["organ"]}
 UNIFORM, REAL, BOTH = {"setting": ["uniform"]}, {"source": ["real"]}, {"source": ["real", "phantoms"]}
 FORMS = {"method": ["plain_relu", "zero_relu", "plain_leaky", "zero_leaky"]}
-UNETS = {"setting": [4e-3], "updates": [(120, 960)]}
+UNETS = {"setting": [4e-3], "updates": [(120, 960, 7680)]}
 SMALL = {"setting": ["3_views_32", "8_views_32"]}
 GRID = (grid(**CT, method=["fbp", "tikhonov", "tv"], source=SOURCES, setting=["48_views"], updates=[0])
         + grid(**CT, method=["fbp_unet"], source=MIXED, setting=["48_views"], updates=[(200, 1600)])
@@ -105,9 +105,8 @@ GRID = (grid(**CT, method=["fbp", "tikhonov", "tv"], source=SOURCES, setting=["4
                updates=[(20, 100, 400)])
         + grid(**DEBLUR, method=["levels1", "levels1_skips", "levels3", "levels3_skips", "levels3_shortcut",
                                  "levels3_skips_shortcut"], **REAL, **UNETS)
-        + grid(**DEBLUR, method=["levels3", "levels3_skips"], source=["phantoms"], **UNETS)
-        + grid(**DEBLUR, method=["levels3", "levels3_skips", "levels3_shortcut", "levels3_skips_shortcut"], **REAL,
-               setting=[4e-3], updates=[(7680,)])
+        + grid(**DEBLUR, method=["levels3", "levels3_skips"], source=["phantoms"], setting=[4e-3],
+               updates=[(120, 960)])
         + grid(**DRAWN, method=["fbp", "tikhonov", "tv"], **BOTH, **SMALL, updates=[0])
         + grid(**DRAWN, method=["unet"], **BOTH, **SMALL, updates=[(160, 640)])
         + grid(**DRAWN, method=["unet"], **BOTH, setting=["3_views_128"], updates=[(160, 640)]))

@@ -31,7 +31,7 @@ from .__main__ import begin, read, step, whole
 
 WAYS = (1, 1), (2, 1), (1, 2)  # processes, and threads of each
 STORED = ROOT / "studies/training/bench.csv"
-KEEP = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824"}  # freed memory, as on the page
+KEEP = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824"}  # freed memory
 
 
 def operations(settings) -> int:

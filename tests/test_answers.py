@@ -171,7 +171,8 @@ def test_answers_of_a_notebook_are_read():
              "ex-end_to_end-kinds": ["b", "(b)", "B", "(b) and (d)"],
              "ex-posterior-half": [0.67, torch.tensor(0.673), "67 %", "67.3%"],
              "ex-end_to_end-break-even": ["t0/(t2 - t1)", "t_0 / (t_2 - t_1)"],
-             "ex-unet_variants-count-formula": ["9 (c + l g) g + g", "9 g (c + ℓ g) + g"]}
+             next(name for of in TABLES.values() for name in of if name.endswith("-count-formula")): [
+                 "9 (c + l g) g + g", "9 g (c + ℓ g) + g"]}
     for name, answers in right.items():
         for answer in answers:
             assert checks.judged(name, answer)[0], (name, answer)

@@ -24,7 +24,7 @@ KINDS = """{{name: 'number' if isinstance(value, (int, float)) else 'sequence' i
  else 'network' if hasattr(value, 'forward') and not isinstance(value, type) else type(value).__name__
  for name, value in list({space}.items()) if name[0] != '_' and value is not None}}"""
 
-# State of each name, before or after a cell, and the shared random generators in a state that no chapter chose
+# State of each name after a cell, and for the next one the shared random generators in a state that no chapter chose
 STATES = f"""((_rerun := globals().get('_rerun') or __import__('runpy').run_path({rerun.__file__!r}))['shake']({{cell}})
  or _rerun['states'](globals()))"""
 SHORT = """import course
@@ -48,10 +48,12 @@ class TolerantCell(IPyNbCell):
             self.raise_cell_error("the stored cell was never run: nothing to compare with", self.cell.source)
         if not self.parent.formed:
             return super().runtest()
-        found = self.states()
         super().runtest()
-        if self.parent.doubts(self.cell.source, found, self.states()):
+        now = self.states()
+        if self.parent.doubts(self.cell.source, self.parent.found, now):
             super().runtest()  # a reader who runs a cell again gets the same numbers
+            now = self.states()
+        self.parent.found = now
 
     def compare_outputs(self, test, ref, skip_compare=None):
         self.comparison_traceback = compare.complaints(self.cell, test) + self.rebound()
@@ -117,7 +119,7 @@ class Chapter(IPyNbFile):
         return "form" in self.nb.metadata.get("book", {})
 
     def collect(self):
-        self.kinds, self.doubts = {}, rerun.Doubts()
+        self.kinds, self.doubts, self.found = {}, rerun.Doubts(), {}  # found: states as the last cell left them
         for cell in super().collect():
             number = cell.cell_num + 1
             yield TolerantCell.from_parent(self, name=f"cell [{number}]", cell_num=number, cell=cell.cell,

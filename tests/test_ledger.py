@@ -167,6 +167,7 @@ def test_downloads(book):
     assert 0.48 < float(rows[0]["low"]) < float(rows[0]["mean"]) < float(rows[0]["high"]) < 0.52
     assert rows[7]["mean"] == "" and rows[7]["true"] == "1" and rows[0]["firm"] == "True"
     assert [r["real"] for r in rows] == ["open here"] + 3 * ["no difference here"] + 4 * [""]
+    assert [r["real_counts"] for r in found] == 2 * ["yes in 0 of 1"] + 4 * [""]
 
 
 def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book, browser):

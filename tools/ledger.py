@@ -55,13 +55,13 @@ def judged(root: Path = ROOT) -> list[dict]:
     found = notebooks.claims(root)
     tried = again(root, found)
 
-    def real(name):
-        record = tried.get(name, {"verdict": "", "chapter": "", "conditions": []})
-        yes = sum(c["judged"] == "yes" for c in record["conditions"])
+    def real(record):
+        judged = [c["judged"] for c in record["conditions"]]
         return {"real": record["verdict"], "real_chapter": record["chapter"],
-                "real_counts": f"yes in {yes} of {len(record['conditions'])}"}
+                "real_counts": f"yes in {judged.count('yes')} of {len(judged)}"}
 
-    return [r | real(r["name"]) for r in found]
+    nobody = dict.fromkeys(("real", "real_chapter", "real_counts"), "")
+    return [r | (real(tried[r["name"]]) if r["name"] in tried else nobody) for r in found]
 
 
 def wrong(notebook, known: set[str]) -> Iterator[str]:

@@ -62,7 +62,7 @@ class Book:
         self.parts = [("", [Path(toc["root"]).name])] + [
             (part.get("caption", ""), [Path(page["file"]).name for page in part["chapters"]])
             for part in toc.get("parts", [toc])]
-        self.kept = []  # formulas and code, out of the way while pages are changed: a page is then read in a tenth
+        self.kept = []  # formulas and code, out of the way while pages are changed: most tags of a page are theirs
         frames.mkdir(parents=True, exist_ok=True)
         self.pages = {name: self.page(name) for _, names in self.parts for name in names}
 

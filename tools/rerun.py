@@ -64,9 +64,9 @@ def states(space):
             if name[0] != "_" and name not in ("In", "Out", "exit", "quit", "open", "get_ipython")}
 
 
-def shake(seed):
-    """Put the random generators that all share into a state that no chapter chose."""
-    random.seed(seed)
+def shake(cell):
+    """Put the random generators that all share into a state that no chapter chose, another one for each cell."""
+    random.seed(seed := 271_828_182 + cell)
     for name, seeded in {"numpy": lambda m: m.random.seed(seed), "torch": lambda m: m.manual_seed(seed)}.items():
         if name in sys.modules:
             seeded(sys.modules[name])
@@ -87,9 +87,9 @@ class Doubts:
         nested = set().union(*map(names, inside(code)))
         self.inner |= nested
         loaded, stored = ({name for name, step in first.items() if step == by} for by in ("LOAD_NAME", "STORE_NAME"))
-        changed = {name for name, state in before.items() if after.get(name) != state}
+        changed = {name for name, was in before.items() if after.get(name) != was}
         changed = (changed - stored) | (changed & self.inner) | (loaded & (after.keys() - before.keys()))
-        unknown = {name for name, state in before.items() if state is None} | {"globals", "locals", "vars"}
+        unknown = {name for name, was in before.items() if was is None} | {"globals", "locals", "vars"}
         return sorted(changed | unknown & (loaded | nested))
 
 

@@ -238,10 +238,10 @@ def test_the_page_says_what_the_helper_says(browser, site, chapter):
         go(visit, site, f"chapters/{chapter}")
         told = visit.tab.evaluate(JUDGED, [case[:2] for case in asked])
         assert [(name, text, a, wanted) for (name, text, wanted), a in zip(asked, told) if a != wanted] == []
-        for check in TABLES[chapter].values():  # by keyboard: right, then each near miss
+        for check in TABLES[chapter].values():  # by keyboard: right, then a near miss
             field = visit.tab.locator(f"answer-check[id='answer-{check.name}']")
             for text, wanted in [(rights(check)[0], said(check, right=True)),
-                                 *((miss, said(check, hint)) for miss, hint in hints(check).items())]:
+                                 *[(miss, said(check, hint)) for miss, hint in hints(check).items()][-1:]]:
                 if check.kind == "choice":
                     field.locator(f"input[value={text}]").focus()
                     visit.tab.keyboard.press("Space")

@@ -28,7 +28,8 @@ CLAIMS = {  # name: (source, conditions, effect, verdict)
 }
 PAGE = """# Ledger
 
-{{ ledger_number }} claims, {{ ledger_holds }} hold. {{ ledger_chance }} {download}`CSV </_build/ledger/claims.csv>`
+{{ ledger_number }} claims, {{ ledger_holds }} hold, {{ ledger_real }} tried again.
+{{ ledger_chance }} {download}`CSV </_build/ledger/claims.csv>`
 
 :::{div} ledger
 {{ ledger_filter }}
@@ -85,7 +86,8 @@ def book(tmp_path):
         text = " ".join(f"{{glue:text}}`claim_{name}:s`" for name in names if name not in "ad")
         after = new_markdown_cell("**Because.** Nobody knows.", id="because")
         first = new_markdown_cell(f"# {chapter}\n\n{text}", id="t")
-        notebook = new_notebook(cells=[first, cells[0], after, *cells[1:]], metadata=notebooks.CLEAN_METADATA)
+        about = {"book": {"again": {"a": "e", "b": "d"}}} if chapter == "two" else {}
+        notebook = new_notebook(cells=[first, cells[0], after, *cells[1:]], metadata=notebooks.CLEAN_METADATA | about)
         nbformat.write(notebook, tmp_path / f"chapters/{chapter}.ipynb")
     (tmp_path / "conf.py").write_text(CONF.format(tools=str(TOOLS)))
     return tmp_path
@@ -99,13 +101,32 @@ def test_records_verdicts_and_sources(book):
     assert ledger.chance(found).startswith("The ledger rests on 7 intervals of 95 %. About 0 of them")
 
 
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ('"a": "e"', '"z": "e"', "\"again\" has 'z', wanted the name of a claim"),
+    ('"a": "e"', '"a": "z"', "\"again\" has 'z', wanted a claim of this chapter"),
+    ('"a": "e"', '"a": "c"', "\"again\" has 'c', wanted a claim of this chapter"),
+])
+def test_a_claim_tried_again_that_there_is_not_is_red(book, old, new, said):
+    nb = book / "chapters/two.ipynb"
+    nb.write_text(nb.read_text().replace(old, new))
+    assert ledger.complaints(book) == [f"chapters/two.ipynb: {said}"]
+
+
+def test_a_claim_tried_again_twice_is_red(book):
+    nb = book / "chapters/one.ipynb"
+    notebook = json.loads(nb.read_text())
+    notebook["metadata"]["book"] = {"again": {"a": "b"}}
+    nb.write_text(json.dumps(notebook))
+    assert ledger.complaints(book) == ["chapters/two.ipynb: \"again\" has 'a', wanted it once"]
+
+
 def test_unknown_sources_and_equal_names_are_red(book):
     (book / "references.bib").write_text("@book{other,\n}")
     nb = book / "chapters/two.ipynb"
     nb.write_text(nb.read_text().replace('"name": "d"', '"name": "a"').replace("claim_d", "claim_a"))
     said = ledger.complaints(book)
     assert "chapters/one.ipynb: claim 'b': source 'he2016deep' is not in references.bib" in said
-    assert "claim 'a' is made 2 times" in said and len(said) == 3
+    assert "claim 'a' is made 2 times" in said and len(said) == 4  # and "again" has a claim of the other chapter
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
@@ -135,7 +156,7 @@ def test_folklore_beside_a_source_is_red(book):
 
 
 def test_downloads(book):
-    found = notebooks.claims(book)
+    found = ledger.judged(book)
     ledger.write(found, book / "out")
     assert json.loads((book / "out/claims.json").read_text(encoding="utf-8")) == found
     rows = list(csv.DictReader((book / "out/claims.csv").read_text(encoding="utf-8").splitlines()))
@@ -145,6 +166,7 @@ def test_downloads(book):
         ("f", "rank", "yes", "1")]
     assert 0.48 < float(rows[0]["low"]) < float(rows[0]["mean"]) < float(rows[0]["high"]) < 0.52
     assert rows[7]["mean"] == "" and rows[7]["true"] == "1" and rows[0]["firm"] == "True"
+    assert [r["real"] for r in rows] == ["open here"] + 3 * ["no difference here"] + 4 * [""]
 
 
 def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book, browser):
@@ -152,7 +174,7 @@ def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     soup = BeautifulSoup((book / "_build/html/chapters/claims.html").read_text(encoding="utf-8"), "html.parser")
-    assert "6 claims, 2 hold. The ledger rests on 7 intervals" in soup.text
+    assert "6 claims, 2 hold, 2 tried again.\nThe ledger rests on 7 intervals" in soup.text
     said = [item.strong.text for item in soup.select("li") if item.text.startswith("“Sentence")]
     assert said == list(ledger.VERDICTS)
     assert "errors, as RMSE" in soup.text and "2 %" in soup.text
@@ -161,6 +183,8 @@ def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book,
         (["chip", claim[3].replace(" ", "-")], claim[3]) for claim in CLAIMS.values()]
     assert [cell.text for cell in rows[1].select("td")][:2] == [
         "Sentence b. (He [He16], lecture)", "◐ holds when: blur (open: wide; against it: 1 of 3)"]
+    real = [(row.select("td")[2].text, [a["href"] for a in row.select("td")[2].select("a")]) for row in rows]
+    assert real == [("open", ["two.html"]), ("same", ["two.html"]), *[("–", [])] * 4]
     assert "a|b: reversed, ratio 1.999 [1.913, 2.089], n = 5" in rows[1].text
     assert rows[1].select_one('[href="one.html"]') and rows[5].select_one('[href="two.html"]')
     assert len(soup.select(".ledger input")) == 1 + 5 + 1 + 2 and "ledger.css" in str(soup.head)

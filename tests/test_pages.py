@@ -46,11 +46,12 @@ OPENING = """() => {  // where the first picture begins and ends, the share of c
   return {top: box(first).top + scrollY, bottom: box(first).bottom + scrollY, folds,
     code: code.reduce((sum, e) => sum + box(e).height, 0) / box(article).height};
 }"""
-SHOWN = """figure => {  // which frame of the picture is in sight, by geometry, and its pixels
+SHOWN = """(figure, pixels = true) => {  // which frame of the picture is in sight, by geometry, and its pixels
   const picture = [...figure.querySelectorAll("img")].find(picture => picture.checkVisibility());
   const [rows, columns] = figure.dataset.shape.split(" ").map(Number);
   const sight = figure.querySelector(".explore-frame").getBoundingClientRect(), all = picture.getBoundingClientRect();
   const at = [(sight.top - all.top) / all.height * rows, (sight.left - all.left) / all.width * columns];
+  if (!pixels) return {at, fill: sight.height / all.height * rows};
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [picture.naturalWidth / columns, picture.naturalHeight / rows];
   canvas.getContext("2d").drawImage(picture, -Math.round(at[1]) * canvas.width, -Math.round(at[0]) * canvas.height);
@@ -76,8 +77,8 @@ NATURAL = """picture => {
 # Explorables
 
 @lru_cache(2)
-def stored_explorables(page, theme="light"):
-    """[(values of each control, frames or None, sentences)] of a chapter, from the outputs of its notebook."""
+def stored_explorables(page):
+    """[(values of each control, frames or None, sentences, boxes of their pictures)], from the notebook's outputs."""
     texts = notebooks.of_kind(notebooks.outputs(notebooks.read(ROOT / f"{page}.ipynb")), "text/html")
     found = []
     for text in [text for text in texts if 'class="explore"' in text]:
@@ -88,17 +89,16 @@ def stored_explorables(page, theme="light"):
         frames = None
         if figure.img:
             strip = decode(figure.img["src"].partition(",")[2])
-            if theme == "dark":
-                strip = night.by_night(strip, figure["data-pictures"], rows, columns)
             w, h = strip.width // columns, strip.height // rows
             frames = [strip.crop((c * w, r * h, (c + 1) * w, (r + 1) * h))
                       for r in range(rows) for c in range(columns)]
-        found.append((values, frames, json.loads(figure["data-said"])))
+        found.append((values, frames, json.loads(figure["data-said"]), figure.get("data-pictures")))
     return found
 
 
-def explorable_complaints(figure, values, frames, said) -> tuple[list[int], list[str]]:
-    """Where the figure's controls stand, and whether it shows the frame, readouts and sentence that belong there."""
+def explorable_complaints(figure, values, frames, said, boxes=None) -> tuple[list[int], list[str]]:
+    """Where the figure's controls stand, and whether it shows the frame, readouts and sentence that belong there; the
+    frame by night, if its boxes are given."""
     state, found = figure.evaluate(STATE), []
     at = state["at"]
     which = at[0] * (len(values[1]) if len(values) > 1 else 1) + (at[1] if len(at) > 1 else 0)
@@ -110,9 +110,10 @@ def explorable_complaints(figure, values, frames, said) -> tuple[list[int], list
     if frames:
         shown = state["shown"]
         picture = decode(shown["pixels"])
+        wanted = frames[which] if boxes is None else night.by_night(frames[which], boxes)
         if np.abs(np.subtract(shown["at"], np.round(shown["at"]))).max() > 0.02 or abs(shown["fill"] - 1) > 0.02:
             found.append(f"not one frame in sight: {shown['at']}, {shown['fill']:.2f} of its height")
-        if picture.size != frames[which].size or (np.asarray(picture) != np.asarray(frames[which])).any():
+        if picture.size != wanted.size or (np.asarray(picture) != np.asarray(wanted)).any():
             found.append(f"frame {shown['at']}, wanted the one of {at}")
     if any(said) and (shown := state["said"].replace("\xa0", " ")) != said[which]:
         found.append(f"sentence {shown!r}, wanted {said[which]!r}")
@@ -136,9 +137,9 @@ def steps(control, every):
 
 def moved_complaints(tab, page, theme="light", every=True) -> list[str]:
     """Put the controls of a chapter's explorables to every value, or to their ends; what is then wrong, a line each."""
-    stored, figures = stored_explorables(page, theme), tab.locator("figure.explore").all()
+    stored, figures = stored_explorables(page), tab.locator("figure.explore").all()
     found = [] if len(stored) == len(figures) else [f"{len(figures)} explorables, wanted {len(stored)}"]
-    for i, (figure, (values, frames, said)) in enumerate(zip(figures, stored), 1):
+    for i, (figure, (values, frames, said, boxes)) in enumerate(zip(figures, stored), 1):
         figure.scroll_into_view_if_needed()
         controls, states = figure.locator("input, select").all(), []
         if not all(control.is_visible() for control in controls):
@@ -146,7 +147,7 @@ def moved_complaints(tab, page, theme="light", every=True) -> list[str]:
             continue
 
         def look():
-            at, lines = explorable_complaints(figure, values, frames, said)
+            at, lines = explorable_complaints(figure, values, frames, said, boxes if theme == "dark" else None)
             states.append(tuple(at))
             found.extend(f"explorable {i}: {line}" for line in lines)
 
@@ -201,9 +202,23 @@ def test_page_is_right(opened):
             assert visit.first <= FIRST and visit.wire / 1024 <= ALL, told
             assert visit.tab.evaluate("shift") <= SHIFT
         if page in CHAPTERS:
-            assert stored_explorables(page, theme), "a chapter without an explorable"
+            assert stored_explorables(page), "a chapter without an explorable"
             assert moved_complaints(visit.tab, page, theme, every=width == WIDE) == []
     assert visit.wrong == []
+
+
+@over(*FORMED)
+def test_a_chapter_opens_with_a_picture_and_shows_the_code_that_teaches(opened):
+    """Before other tests of the page unfold what is folded."""
+    _, _, visit = opened
+    change(visit, WIDE, "light")
+    for width, height in ((390, 844), (1280, 800)):
+        visit.tab.set_viewport_size({"width": width, "height": height})
+        seen = visit.tab.evaluate(OPENING)
+        assert seen["top"] < height, f"at {width} pixels the first picture begins at {seen['top']:.0f}"
+    assert seen["bottom"] <= height, f"at {width} pixels the first picture ends at {seen['bottom']:.0f}"
+    assert seen["code"] <= 0.2, f"{100 * seen['code']:.0f} % of the page is code in sight"
+    assert seen["folds"][0] == "Code: imports" and all(re.match("Code: [a-z]", said) for said in seen["folds"])
 
 
 @over(*PAGES)
@@ -297,19 +312,6 @@ def test_reading_on_is_light(browser, site):
             if (more := (visit.wire - before) / 1024) > NEXT:
                 heavy[page] = f"{more:.0f} KiB more"
         assert heavy == {}
-
-
-@pytest.mark.parametrize("page", FORMED)
-def test_a_chapter_opens_with_a_picture_and_shows_the_code_that_teaches(browser, site, page):
-    with visiting(browser, site) as visit:
-        go(visit, site, page)
-        for width, height in ((390, 844), (1280, 800)):
-            visit.tab.set_viewport_size({"width": width, "height": height})
-            seen = visit.tab.evaluate(OPENING)
-            assert seen["top"] < height, f"at {width} pixels the first picture begins at {seen['top']:.0f}"
-        assert seen["bottom"] <= height, f"at {width} pixels the first picture ends at {seen['bottom']:.0f}"
-        assert seen["code"] <= 0.2, f"{100 * seen['code']:.0f} % of the page is code in sight"
-        assert seen["folds"][0] == "Code: imports" and all(re.match("Code: [a-z]", said) for said in seen["folds"])
 
 
 def test_focus_is_seen(browser, site):

@@ -8,15 +8,19 @@ the table of studies/bench.csv.
 """
 import ast
 import csv
+import io
 import itertools
+import json
 import re
 import runpy
 from pathlib import Path
 
+import matplotlib
 from matplotlib.figure import Figure
 
 import ledger
 import notebooks
+from page.cache import cached
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "chapters/studies"
@@ -111,13 +115,23 @@ def draw(rows: dict[str, list], arguments: list[str], chosen: dict) -> tuple[Fig
     return figure, alt, caption + (f" Shown: {', '.join(only)}." if only else "")
 
 
+def drawn(rows: dict[str, list], arguments: list[str], chosen: dict) -> list[str]:
+    """What draw() gives, the figure as a PNG in hexadecimal digits; kept, since drawing takes a fifth of a build."""
+    def make(_):
+        figure, alt, caption = draw(rows, arguments, chosen)
+        figure.savefig(stream := io.BytesIO(), metadata={"Software": None, "pictures": ""})
+        return json.dumps([stream.getvalue().hex(), alt, caption]).encode()
+    how = f"{matplotlib.__version__} {arguments} {chosen} {Path(__file__).read_text(encoding='utf-8')}"
+    return json.loads(cached(json.dumps(rows).encode(), how, make))
+
+
 def section(path: Path, root: Path, claims: list[dict]) -> str:
     """One study in MyST Markdown, with those of the book's claims that name it; its figure goes to _build/studies."""
     doc, arguments, chosen = told(path)
     rows = columns_of(path.stem, folder=root / "studies/results")
     (root / "_build/studies").mkdir(parents=True, exist_ok=True)
-    figure, alt, caption = draw(rows, arguments, chosen)
-    figure.savefig(root / f"_build/studies/{path.stem}.png", metadata={"Software": None, "pictures": ""})
+    picture, alt, caption = drawn(rows, arguments, chosen)
+    (root / f"_build/studies/{path.stem}.png").write_bytes(bytes.fromhex(picture))
     question, _, more = doc.partition("\n\n")
     count, hours = len(rows["seed"]), sum(rows["seconds"]) / 3600
     grid = ledger.table("argument | values", [[name.replace("_", " "), ", ".join(map(str, different(rows[name])))]

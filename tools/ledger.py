@@ -3,7 +3,8 @@
     python tools/ledger.py         writes _build/ledger/claims.csv and claims.json, prints the page's table
 
 A page quotes {{ ledger }}, {{ ledger_filter }}, {{ ledger_rates }}, {{ ledger_effects }}, {{ ledger_chance }},
-{{ ledger_examples }}, {{ ledger_number }} and the counts {{ ledger_holds }}, {{ ledger_holds_when }} …, and offers
+{{ ledger_examples }}, {{ ledger_number }}, {{ ledger_real }} (tried again on real anatomy) and the counts
+{{ ledger_holds }}, {{ ledger_holds_when }} …, and offers
 {download}`</_build/ledger/claims.csv>`.
 """
 import csv
@@ -23,8 +24,38 @@ ROOT = Path(__file__).resolve().parent.parent
 rule = runpy.run_path(str(ROOT / "chapters/course/machinery/verdict.py"))  # the package itself imports torch
 VERDICTS = rule["VERDICTS"]
 NO_KEYS = "lecture", "folklore"  # sources that are no keys of references.bib
-COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "firm", "scale", "condition", "relation", "effect",
-           "smallest", "unit", "mean", "low", "high", "n", "true", "judged")
+SHORT = dict(zip(VERDICTS, ("holds", "holds when", "same", "false", "open")))  # a verdict in a narrow column
+COLUMNS = ("chapter", "claim", "sentence", "sources", "verdict", "real", "firm", "scale", "condition", "relation",
+           "effect", "smallest", "unit", "mean", "low", "high", "n", "true", "judged")
+
+
+def again(root: Path, found: list[dict]) -> dict[str, dict]:
+    """Which claims a chapter tries again on real anatomy: {name: record of the new claim}.
+
+    The chapter's metadata say it: "book": {"again": {"cnn_beats": "real_anatomy_beats"}}.
+
+    Raises
+    ------
+    ValueError                   naming the file, for a name that nobody claims, or one that is tried again twice
+    """
+    made, tried = {r["name"]: r for r in found}, {}
+    for path in notebooks.chapters(root):
+        for old, new in notebooks.read(path).metadata.get("book", {}).get("again", {}).items():
+            own = made.get(new, {}).get("chapter") == path.stem
+            for name, right, wanted in ((old, old in made, "the name of a claim"), (old, old not in tried, "it once"),
+                                        (new, own, "a claim of this chapter")):
+                if not right:
+                    raise ValueError(f"chapters/{path.name}: \"again\" has {name!r}, wanted {wanted}")
+            tried[old] = made[new]
+    return tried
+
+
+def judged(root: Path = ROOT) -> list[dict]:
+    """The records of all chapters, each with the verdict on real anatomy and where it fell; "" where nobody tried."""
+    found = notebooks.claims(root)
+    tried = again(root, found)
+    return [r | {"real": tried.get(r["name"], {}).get("verdict", ""),
+                 "real_chapter": tried.get(r["name"], {}).get("chapter", "")} for r in found]
 
 
 def wrong(notebook, known: set[str]) -> Iterator[str]:
@@ -64,12 +95,18 @@ def wrong(notebook, known: set[str]) -> Iterator[str]:
 def complaints(root: Path = ROOT) -> list[str]:
     """What no ledger can be made of, one line each.
 
-    These are sources that nobody finds, claims of one name, claims whose chapter's text does not quote the verdict,
-    verdicts that an author wrote by hand, and outputs that say something else than the rule says of their numbers.
+    These are sources that nobody finds, claims of one name, claims tried again that there are not, claims whose
+    chapter's text does not quote the verdict, verdicts that an author wrote by hand, and outputs that say something
+    else than the rule says of their numbers.
     """
     known = {*re.findall(r"^@\w+\{([^,\s]+),", notebooks.read_text(root / "references.bib"), re.M), *NO_KEYS}
-    names = Counter(r["name"] for r in notebooks.claims(root))
-    return ([f"chapters/{path.name}: {said}" for path in notebooks.chapters(root)
+    found = notebooks.claims(root)
+    names, tried = Counter(r["name"] for r in found), []
+    try:
+        again(root, found)
+    except ValueError as e:
+        tried = [str(e)]
+    return (tried + [f"chapters/{path.name}: {said}" for path in notebooks.chapters(root)
              for said in wrong(notebooks.read(path), known)]
             + [f"claim {name!r} is made {n} times" for name, n in names.items() if n > 1])
 
@@ -110,8 +147,9 @@ def page(found: list[dict]) -> str:
     for r in found:
         rows.append([f"{r['sentence']} ({said_by(r['sources'])})",
                      f"{rule['chip'](r['verdict'])}{r['words'].removeprefix(r['verdict'])}",
+                     f"{{doc}}`{SHORT[r['real']]} <{r['real_chapter']}>`" if r["real"] else "–",
                      "<br>".join(measured(r)), f"{{doc}}`{r['chapter']}`" + (r["scale"] and f"<br>{r['scale']}")])
-    return table("the field says | verdict | measured, with intervals of 95 % | shown in, largest scale", rows)
+    return table("the field says | verdict | real | measured, with intervals of 95 % | shown in, largest scale", rows)
 
 
 def chance(found: list[dict]) -> str:
@@ -169,7 +207,8 @@ def choices(found: list[dict]) -> dict[str, dict[str, tuple[str, str]]]:
     """What the page can be filtered by: {verdict or chapter: {word: (number of rows, selector of what they hold)}}."""
     count = Counter(r[what] for r in found for what in ("verdict", "chapter"))
     return {"verdict": {word: (count[word], f'.{word.replace(" ", "-")}') for word in VERDICTS if count[word]},
-            "chapter": {r["chapter"]: (count[r["chapter"]], f'[href="{r["chapter"]}.html"]') for r in found}}
+            "chapter": {name: (count[name], f'td:last-child [href="{name}.html"]')
+                        for name in dict.fromkeys(r["chapter"] for r in found)}}
 
 
 def controls(found: list[dict]) -> str:
@@ -208,7 +247,7 @@ def write(found: list[dict], folder: Path) -> None:
 def quote(app, config) -> None:
     """Write the files and give the pages the ledger to quote."""
     root = Path(app.srcdir)
-    found = notebooks.claims(root)
+    found = judged(root)
     write(found, root / "_build/ledger")
     counts = Counter(r["verdict"] for r in found)
     config.html_static_path.append("_build/ledger/ledger.css")
@@ -217,6 +256,7 @@ def quote(app, config) -> None:
         "ledger": page(found), "ledger_filter": controls(found), "ledger_rates": rates_table(rates()),
         "ledger_effects": effects(),
         "ledger_chance": chance(found), "ledger_examples": examples(found), "ledger_number": len(found),
+        "ledger_real": sum(bool(r["real"]) for r in found),
         **{f"ledger_{word.replace(' ', '_')}": counts[word] for word in VERDICTS}}
 
 
@@ -253,5 +293,5 @@ def setup(app):
 if __name__ == "__main__":
     if wrong := complaints():
         sys.exit("\n".join(wrong))
-    write(notebooks.claims(), ROOT / "_build/ledger")
-    print(page(notebooks.claims()))
+    write(judged(), ROOT / "_build/ledger")
+    print(page(judged()))

@@ -79,12 +79,17 @@ def choose(names: list[str], root: Path = ROOT) -> list[Path]:
     return [path for name, path in by_name.items() if not names or name in names]
 
 
+@functools.lru_cache(maxsize=64)
+def validate(text: str) -> None:
+    """Raise an error unless this text is a notebook; once for each text, as it takes longer than to read it."""
+    nbformat.validate(nbformat.reads(text, 4), relax_add_props=True)  # reads() only logs what is wrong
+
+
 def read(path: Path):
     """The notebook in this file; ChapterError if it is none."""
     try:
-        notebook = nbformat.reads(read_text(path), 4)  # which only logs what is wrong
-        nbformat.validate(notebook, relax_add_props=True)
-        return notebook
+        validate(text := read_text(path))
+        return nbformat.convert(nbformat.reader.reads(text), 4)
     except (ValueError, AttributeError, TypeError, OSError, nbformat.reader.NotJSONError,
             nbformat.ValidationError) as e:
         raise ChapterError(f"{path.stem}: {path.name} is no notebook: {str(e).splitlines()[0][:100]}") from None

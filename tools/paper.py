@@ -9,6 +9,7 @@ equations and exercises keep the numbers of the pages.
 """
 import argparse
 import base64
+import copy
 import hashlib
 import html
 import io
@@ -58,6 +59,12 @@ class Book:
         self.formulas = []  # kept out of the way while pages are changed: a page is then read in a fifth of the time
         frames.mkdir(parents=True, exist_ok=True)
         self.pages = {name: self.page(name) for _, names in self.parts for name in names}
+
+    def twin(self) -> "Book":
+        """The same book, whose pages can be changed without changing these."""
+        other = copy.copy(self)
+        other.pages = {name: copy.copy(article) for name, article in self.pages.items()}
+        return other
 
     def page(self, name: str) -> Tag:
         """The article of a page without what only a screen has, its answers in a section at the end."""
@@ -506,6 +513,7 @@ def make(what: str, root: Path, out: Path, names: list[str] | None = None) -> li
     out.mkdir(parents=True, exist_ok=True)
     frames = out / "frames"
     book = Book(root, frames)
+    twin = book.twin()  # whole() changes the pages
     text = exercises(book, chosen) if what == "sheet" else whole(book)
     files = [out / ("exercises.pdf" if what == "sheet" else "book.pdf")]
     files[0].with_suffix(".html").write_text(text, encoding="utf-8")
@@ -513,7 +521,7 @@ def make(what: str, root: Path, out: Path, names: list[str] | None = None) -> li
     packed(files[0], titles(text))
     if what == "paper":
         files.append(out / "book.epub")
-        bound(Book(root, frames), files[1])
+        bound(twin, files[1])
     return files
 
 

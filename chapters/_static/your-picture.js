@@ -156,9 +156,10 @@ class Restore {
 class YourPicture extends HTMLElement {
   static home = document.currentScript.src;  // what is loaded when asked for lies beside this script
   static SIDE = 256;
-  static MOST = 50_000_000;  // pixels
+  static MOST = 64_000_000;  // pixels
   static PICTURES = { photograph: "photograph", slice: "chest slice, drawn", text: "text" };
   static SHOWN = { original: "Original", measurement: "Measurement", tv: "Total variation", cnn: "CNN", unet: "UNet" };
+  static COUNTS = 0.2;  // dB, the smallest difference of the book's rule
   static USUAL = { blur: "1.5", noise: "0.02" };  // of the training
   static FAILS = {  // name of the button: what it sets, and where to look
     "Text": { picture: "text" },
@@ -168,7 +169,9 @@ class YourPicture extends HTMLElement {
 
   /* What cannot be read, as one sentence, or "": by the file's first bytes, before any of its pixels is decoded. */
   static async refusal(file) {
-    const bytes = new DataView(await file.slice(0, 2 ** 20).arrayBuffer()), size = bytes.byteLength;
+    const read = await file.slice(0, 2 ** 24).arrayBuffer().catch(() => null);
+    if (!read) return "cannot be read, wanted a file";
+    const bytes = new DataView(read), size = bytes.byteLength;
     const wanted = `${file.size} bytes that are no picture this page can read, wanted PNG or JPEG with 8 bits per channel`;
     let width, height, bits, frames = 1, inks = 0;
     try {
@@ -176,9 +179,9 @@ class YourPicture extends HTMLElement {
         [width, height, bits] = [bytes.getUint32(16), bytes.getUint32(20), bytes.getUint8(24)];
         for (let at = 8; at + 12 < size && bytes.getUint32(at + 4) !== 0x49444154; at += 12 + bytes.getUint32(at))
           if (bytes.getUint32(at + 4) === 0x6163544C) frames = bytes.getUint32(at + 8);  // acTL, of an animation
-      } else if (bytes.getUint16(0) === 0xFFD8) {  // JPEG: segments until the one that begins a frame
+      } else if (bytes.getUint16(0) === 0xFFD8) {  // JPEG: segments, each after any number of bytes 0xFF, until the one that begins a frame
         let at = 2;
-        while (![0xC0, 0xC1, 0xC2].includes(bytes.getUint8(at + 1))) at += 2 + bytes.getUint16(at + 2);
+        for (let mark; ![0xC0, 0xC1, 0xC2].includes(mark = bytes.getUint8(at + 1));) at += mark === 0xFF ? 1 : 2 + bytes.getUint16(at + 2);
         [bits, height, width, inks] = [bytes.getUint8(at + 4), bytes.getUint16(at + 5), bytes.getUint16(at + 7), bytes.getUint8(at + 9)];
       } else return wanted;
     } catch { return wanted; }  // it ends too early
@@ -194,8 +197,8 @@ class YourPicture extends HTMLElement {
     const picture = await createImageBitmap(blob).catch(() => { throw Error("damaged picture, wanted a whole PNG or JPEG"); });
     const square = Math.min(picture.width, picture.height);
     let from = picture, left = (picture.width - square) / 2, top = (picture.height - square) / 2, span = square, context;
-    for (let side = YourPicture.SIDE * 2 ** Math.max(0, Math.min(3, Math.floor(Math.log2(square / YourPicture.SIDE)))); side >= YourPicture.SIDE; side /= 2) {
-      const canvas = document.createElement("canvas");  // half as large each time, the mean of 2×2 pixels: no jagged edge
+    for (let side = YourPicture.SIDE * 2 ** Math.floor(Math.log2(square / YourPicture.SIDE)); side >= YourPicture.SIDE; side /= 2) {
+      const canvas = document.createElement("canvas");  // half as large each time, the mean of 2×2 pixels: what is too fine turns grey
       canvas.width = canvas.height = side;
       context = canvas.getContext("2d", { willReadFrequently: true });
       context.drawImage(from, left, top, span, span, 0, 0, side, side);
@@ -210,13 +213,13 @@ class YourPicture extends HTMLElement {
 
   /* Networks, pictures and weights of total variation, loaded once. A script can be read from file:// too. */
   static async load() {
-    if (!YourPicture.data) await new Promise((resolve, reject) => {
+    if (!YourPicture.data) await new Promise(resolve => {
       const script = document.createElement("script");
       script.src = new URL("your-picture-data.js", YourPicture.home);
-      Object.assign(script, { onload: resolve, onerror: () => { script.remove(); reject(Error("could not be loaded")); } });
+      script.onload = script.onerror = () => resolve(script.remove());
       document.head.append(script);
     });
-    const { pictures, networks, weights } = YourPicture.data;
+    const { pictures, networks, weights } = YourPicture.data;  // an error, too, if a server sent something else
     return YourPicture.loaded ??= {
       weights, pictures: Object.fromEntries(Object.entries(pictures).map(([name, png]) =>
         [name, YourPicture.grey(new Blob([YourPicture.bytes(png)], { type: "image/png" }))])),
@@ -244,9 +247,8 @@ class YourPicture extends HTMLElement {
     const options = values => Object.entries(values).map(([value, text]) => `<option value="${value}">${text}</option>`).join("");
     const numbers = (values, usual, unit) => options(Object.fromEntries(values.map(v => [v, `${v}${unit}${v === usual ? " (trained)" : ""}`])));
     const { USUAL, SHOWN, FAILS, PICTURES } = YourPicture, figures = Object.entries(SHOWN).map(([name, text]) =>
-      `<figure data-name="${name}"><canvas role="img" aria-label="${text}" width="256" height="256"></canvas><figcaption>${text}</figcaption></figure>`);
-    figures.splice(2, 0, `<p class="live-said" aria-live="polite">Choose, and press Restore. The networks are loaded then, once: 0.4 MB.</p>`);
-    const printed = this.querySelector("img");  // for paper, as long as nothing is restored
+      `<figure data-name="${name}"><canvas width="256" height="256"></canvas><figcaption>${text}</figcaption></figure>`);
+    const printed = this.querySelector("img");  // in place of the pictures, as long as nothing is restored
     this.innerHTML = `<form class="live-controls" autocomplete="off">
       <label>Picture <select name="picture">${options(PICTURES)}</select></label>
       <label>A file of yours <input type="file" name="file" accept="image/png,image/jpeg"></label>
@@ -254,12 +256,16 @@ class YourPicture extends HTMLElement {
       <label>Noise <select name="noise">${numbers(["0.005", "0.02", "0.08"], USUAL.noise, "")}</select></label>
       <p class="live-buttons"><button>Restore</button> <span>Where it fails:</span>
       ${Object.keys(FAILS).map(name => `<button type="button" value="${name}">${name}</button>`).join(" ")}</p></form>
-      <div class="live-pictures">${figures.join("")}</div>`;
+      <div class="live-pictures"><p class="live-said" aria-live="polite">Choose, and press Restore. The networks are loaded then, once: 0.4 MB.</p>
+      ${figures.join("")}</div>`;
     if (printed) this.append(printed);
     this.fields = this.querySelector("form").elements;
     Object.assign(this.fields.blur, { value: USUAL.blur }), Object.assign(this.fields.noise, { value: USUAL.noise });
-    this.addEventListener("submit", event => (event.preventDefault(), this.restore()));
-    this.addEventListener("change", ({ target }) => target.type === "file" ? target.files[0] && this.take(target.files[0]) : this.started && this.restore());
+    this.addEventListener("submit", event => (event.preventDefault(), this.turn?.reads || this.restore()));  // a file restores itself
+    this.addEventListener("change", ({ target: { type, name, files } }) => {
+      if (type === "file") files[0] && this.take(files[0]);
+      else if (this.turn?.reads ? name === "picture" : this.turn || this.pictures) this.restore();
+    });
     this.addEventListener("click", ({ target }) => {
       if (!FAILS[target.value]) return;
       for (const [name, value] of Object.entries({ ...USUAL, ...FAILS[target.value] })) this.fields[name].value = value;
@@ -269,53 +275,78 @@ class YourPicture extends HTMLElement {
     this.addEventListener("drop", event => {
       event.preventDefault();
       const file = event.dataTransfer.files[0];
-      file ? this.take(file) : this.say("What was dropped is no file, wanted PNG or JPEG with 8 bits per channel.");
+      file ? this.take(file) : this.finish("What was dropped is no file, wanted PNG or JPEG with 8 bits per channel.");
     });
   }
 
   say(text) { this.querySelector(".live-said").textContent = text; }
 
-  /* A file of the reader's as the picture to restore, or one sentence on why not. */
+  /* A new turn, reading a file or restoring: what is under way is ended, and counts no more. */
+  begin(text, reads = false) {
+    this.worker?.terminate();
+    this.setAttribute("aria-busy", "true");
+    this.say(text);
+    return this.turn = { reads };
+  }
+
+  /* The end of a turn: what was found, or one sentence on why nothing was. */
+  finish(text) {
+    this.worker?.terminate();
+    this.turn = null;
+    this.removeAttribute("aria-busy");
+    this.say(text);
+  }
+
+  /* A file of the reader's as the picture to restore. */
   async take(file) {
+    const turn = this.begin(`Reading ${file.name}…`, true);
+    let own, wrong;
     try {
-      const wrong = await YourPicture.refusal(file);
-      if (wrong) throw Error(wrong);
-      this.own = await YourPicture.grey(file);
-    } catch (error) {
+      wrong = await YourPicture.refusal(file);
+      if (!wrong) own = await YourPicture.grey(file);
+    } catch (error) { wrong = error.message; }
+    if (turn !== this.turn) return;  // another choice was made meanwhile
+    if (wrong) {
       this.fields.file.value = "";  // so that the same file can be chosen again
-      return this.say(`${file.name}: ${error.message}.`);
+      return this.finish(`${file.name}: ${wrong}.`);
     }
     const { picture } = this.fields;
+    Object.assign(this, { own, called: file.name });
     if (!picture.querySelector("[value=own]")) picture.add(new Option("your own", "own"));
     picture.value = "own";
     this.restore();
   }
 
-  /* Begin anew with what is chosen: a worker that is still at another choice is ended. */
+  /* Begin anew with what is chosen. */
   async restore() {
-    const { picture: { value: picture }, blur: { value: blur }, noise: { value: noise } } = this.fields, turn = this.started = {};
-    this.worker?.terminate();
-    this.setAttribute("aria-busy", "true");
-    this.querySelector(":scope > img")?.remove();
-    this.say("Restoring…");
-    const failed = error => turn === this.started && (this.removeAttribute("aria-busy"), this.say(`The networks ${error.message}.`));
-    let loaded, x;
+    const { picture: { value: picture }, blur: { value: blur }, noise: { value: noise } } = this.fields, turn = this.begin("Restoring…");
+    let fails = "could not be loaded";
     try {
-      loaded = await YourPicture.load();
-      x = picture === "own" ? this.own : await loaded.pictures[picture];
-    } catch (error) { return failed(error); }
-    if (turn !== this.started) return;  // another choice was made meanwhile
+      const { pictures, weights, networks } = await YourPicture.load(), x = picture === "own" ? this.own : await pictures[picture];
+      if (turn !== this.turn) return;
+      fails = "cannot be run by this browser";
+      this.clear();
+      this.show("original", x, picture);
+      YourPicture.source ??= URL.createObjectURL(new Blob([`${Restore}\nonmessage = ({ data }) => { for (const found of Restore.all(data)) postMessage(found); };`]));
+      this.worker = new Worker(YourPicture.source);
+      this.worker.onerror = () => this.finish(`The networks ${fails}.`);
+      this.worker.onmessage = ({ data: [name, found] }) => {
+        this.show(name, found, picture);
+        if (name === "unet") this.conclude(picture, blur, noise);
+      };
+      this.worker.postMessage({ x, side: YourPicture.SIDE, sd: +blur, noise: +noise, weight: weights[noise], networks });
+    } catch { if (turn === this.turn) this.finish(`The networks ${fails}.`); }
+  }
+
+  /* No pictures: neither the printed one, nor those of another choice. */
+  clear() {
+    this.querySelector(":scope > img")?.remove();
     this.pictures = {};
-    this.show("original", x, picture);
-    const source = new Blob([`${Restore}\nonmessage = ({ data }) => { for (const found of Restore.all(data)) postMessage(found); };`]);
-    const address = URL.createObjectURL(source);
-    this.worker = new Worker(address);
-    this.worker.onerror = () => failed(Error("cannot be run by this browser"));
-    this.worker.onmessage = ({ data: [name, found] }) => {
-      this.show(name, found, picture);
-      if (name === "unet") URL.revokeObjectURL(address), this.conclude(picture, blur, noise);
-    };
-    this.worker.postMessage({ x, side: YourPicture.SIDE, sd: +blur, noise: +noise, weight: loaded.weights[noise], networks: loaded.networks });
+    for (const canvas of this.querySelectorAll("canvas")) {
+      canvas.width = YourPicture.SIDE;  // which empties it
+      ["role", "aria-label"].forEach(name => canvas.removeAttribute(name));
+      canvas.nextElementSibling.textContent = YourPicture.SHOWN[canvas.parentNode.dataset.name];
+    }
   }
 
   show(name, levels, picture) {
@@ -325,23 +356,27 @@ class YourPicture extends HTMLElement {
     context.putImageData(pixels, 0, 0);
     const text = YourPicture.SHOWN[name] + (name === "original" ? "" : `: ${YourPicture.psnr(levels, this.pictures.original).toFixed(1)} dB`);
     canvas.nextElementSibling.textContent = text;
+    canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${text}; picture: ${YourPicture.PICTURES[picture] ?? "your own"}`);
   }
 
-  /* What is to be seen, and which method is best. */
+  /* What is to be seen, and which methods are best. */
   conclude(picture, blur, noise) {
-    const { psnr, USUAL, SHOWN } = YourPicture, { original, measurement, ...restored } = this.pictures;
-    const own = psnr(measurement, original), values = Object.entries(restored).map(([name, x]) => [SHOWN[name], psnr(x, original)]);
-    const [best, value] = values.reduce((a, b) => b[1] > a[1] ? b : a), below = values.filter(([, v]) => v < own).map(([name]) => name);
-    this.removeAttribute("aria-busy");
-    this.say([
+    const { psnr, COUNTS, USUAL, SHOWN } = YourPicture, { original, measurement, ...restored } = this.pictures, own = psnr(measurement, original);
+    const values = Object.entries(restored).map(([name, x]) => [SHOWN[name], psnr(x, original)]).sort(([, a], [, b]) => b - a);
+    const best = values.filter(([, v]) => v >= values[0][1] - COUNTS).map(([name, v]) => `${name}, ${v.toFixed(1)} dB`);
+    const names = which => values.filter(([, v]) => which(v - own)).map(([name]) => name).join(" and ");
+    const level = names(gain => Math.abs(gain) < COUNTS), worse = names(gain => gain <= -COUNTS);
+    this.finish([
+      picture === "own" && `Restored: ${this.called}.`,
       +noise > USUAL.noise && "The noise is four times that of the training: look at flat areas, where the networks sharpen it as if it were detail.",
-      +noise < USUAL.noise && "The noise is a quarter of that of the training: the networks smooth what they could have kept.",
-      +blur < USUAL.blur && "The blur is weaker than in the training: look at edges, where the networks undo a blur that is not there and leave rims.",
+      +noise < USUAL.noise && "The noise is a quarter of that of the training: total variation is told so, the networks are not.",
+      +blur < USUAL.blur && "The blur is weaker than in the training: look at edges, where the networks undo more blur than there is and leave rims.",
       +blur > USUAL.blur && "The blur is stronger than in the training: the networks undo a part of it and leave the rest.",
       picture === "text" && "No letters were among the training pictures: look at the smallest ones, and try to tell a 3 from an 8 before you compare with the original.",
-      `Best: ${best}, ${value.toFixed(1)} dB; the measurement has ${own.toFixed(1)} dB.`,
-      below.length && `Worse than doing nothing: ${below.join(" and ")}.`,
+      `${best[1] ? `Best, within ${COUNTS} dB` : "Best"}: ${best.join("; ")}; the measurement has ${own.toFixed(1)} dB.`,
+      level && `Level with doing nothing: ${level}.`,
+      worse && `Worse than doing nothing: ${worse}.`,
     ].filter(Boolean).join(" "));
   }
 }

@@ -10,7 +10,7 @@ from compare import FLOOR
 
 from .rows import FIXED, Rows, Study, StudyError, flat, value, words, write
 
-BUDGET = 60              # seconds of one core, about, for the sample of all studies
+BUDGET = 30              # seconds of one core, about, for the sample of all studies
 MULTIPLE = 5             # a metric may differ by FLOOR of itself, and by this many times the largest drift of its rows
 DRIFT_ROWS = 3           # rows for each number of updates that are computed under another instruction set
 DRIFT_COLUMNS = "updates", "metric", "rows", "moved", "code"

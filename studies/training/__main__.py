@@ -69,10 +69,27 @@ def store(path: Path, what: dict) -> None:
     os.replace(path.with_suffix(".part"), path)
 
 
-def train(settings, rank: int, processes: int, device: str) -> None:
+def step(together: DistributedDataParallel, optimiser, photographs: tuple, update: int, settings) -> torch.Tensor:
+    """One update by all processes, each with its share of the pairs; the loss on the share of this one."""
+    weights, rank, processes = next(together.parameters()), dist.get_rank(), dist.get_world_size()
+    y, x = (z[rank::processes].to(weights) for z in pairs(*photographs, update, settings))
+    optimiser.zero_grad()
+    loss = F.mse_loss(together(y), x)
+    loss.backward()
+    optimiser.step()
+    return loss
+
+
+def begin(settings, device: str) -> tuple[course.UNet, torch.optim.Adam, tuple]:
+    """The network on its device, its optimiser, and the photographs, sharp and blurred."""
     torch.manual_seed(settings.seed)
     model = course.UNet(settings.levels, settings.channels).to(device, getattr(torch, settings.dtype))
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr)
+    clean = slices("photographs.png", 0, 255)
+    return model, torch.optim.Adam(model.parameters(), lr=settings.lr), (clean, course.blur(clean, KERNEL))
+
+
+def train(settings, rank: int, processes: int, device: str) -> None:
+    model, optimiser, photographs = begin(settings, device)
     asked = {k: v for k, v in vars(settings).items() if k not in ("folder", "updates", "every", "device")}
     checkpoint, done, before = settings.folder / "checkpoint.pt", 0, 0.0
     if checkpoint.exists():
@@ -83,16 +100,9 @@ def train(settings, rank: int, processes: int, device: str) -> None:
         optimiser.load_state_dict(kept["optimiser"])
         done, before = kept["updates"], kept["seconds"]
     together = DistributedDataParallel(model)
-    clean = slices("photographs.png", 0, 255)
-    blurred = course.blur(clean, KERNEL)
     start = time.perf_counter()
     for update in range(done, settings.updates):
-        y, x = (z[rank::processes].to(device, getattr(torch, settings.dtype))
-                for z in pairs(clean, blurred, update, settings))
-        optimiser.zero_grad()
-        loss = F.mse_loss(together(y), x)
-        loss.backward()
-        optimiser.step()
+        loss = step(together, optimiser, photographs, update, settings)
         if rank == 0 and ((update + 1) % settings.every == 0 or update + 1 == settings.updates):
             seconds = before + time.perf_counter() - start
             store(checkpoint, {"settings": asked, "updates": update + 1, "seconds": seconds,
@@ -115,7 +125,7 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device.startswith("cuda") else "cpu"
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="studies.training", description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="where checkpoint, weights and row are stored")
     for name, value, about in (
@@ -126,7 +136,11 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate; 0.001")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    settings = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    settings = options().parse_args()
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if settings.batch % processes:
         sys.exit(f"--batch: got {settings.batch}, wanted a multiple of the {processes} processes")

@@ -172,10 +172,11 @@ def sources(tmp_path):
     return copied(tmp_path)
 
 
-# Files that take minutes come first, then the chapters: so that no worker is left with one of them in the end. Of the
-# first three one alone waits for the book.
+# Files that take half a minute or more come first, then the chapters: so that no worker is left with one of them in the
+# end. Of the first three one alone waits for the book.
 LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engines", "test_paper", "test_text",
-        "test_lab", "test_book", "test_markup", "test_studies", "test_training", "test_student"]
+        "test_lab", "test_book", "test_markup", "test_studies", "test_training", "test_student", "test_your_picture",
+        "test_chapter", "test_claims", "test_weights", "test_live"]
 
 
 def pytest_configure():

@@ -10,6 +10,7 @@ import pytest
 import chapter
 import notebooks
 import refresh
+import test_answers
 import times
 from test_notebooks import lacks
 
@@ -33,13 +34,15 @@ def test_a_bad_name_is_one_clear_error(name, said):
         chapter.check(name)
 
 
-def test_a_chapter_from_the_template_lacks_nothing_and_is_the_last_one(sources):
+def test_a_chapter_from_the_template_lacks_nothing_and_is_the_last_one(sources, monkeypatch):
     before = notebooks.toc_files(sources)
     path = chapter.start("throwaway", sources)
     assert lacks("throwaway", nbformat.read(path, 4)) == []
     assert notebooks.chapters(sources)[-1] == path and refresh.stale(path, sources) == []
     assert [file for file in notebooks.toc_files(sources) if file != "chapters/throwaway"] == before
     assert "my_topic" not in notebooks.read_text(path)
+    monkeypatch.setitem(test_answers.TABLES, "throwaway", notebooks.checks(notebooks.read(path)))
+    test_answers.test_no_two_near_misses_are_the_same_and_none_is_right("throwaway")
 
 
 @pytest.mark.parametrize("error", [SystemExit("left as they were: throwaway"), KeyboardInterrupt])

@@ -20,6 +20,7 @@ from PIL import Image
 
 import notebooks
 import refresh
+import rerun
 import times
 from compare import MULTIPLE, OTHER_MACHINES, difference, differences, drift_of, measured
 from course.machinery import numbers, verdict
@@ -456,51 +457,95 @@ def test_nbval_compares_by_the_rule_and_numbers_cells_as_jupyter_does(book):
     assert "integer 43 became 42" in done.stdout and "was never run" in done.stdout
 
 
-@pytest.mark.parametrize(("form", "first", "second", "said"), [
-    ({"form": 2}, "a = 1", "a = [1]", "the name 'a' is a sequence here and was a number before; wanted another name"),
-    ({"form": 2}, "def a(): pass", "a = {}", "the name 'a' is a dict here and was a function before"),
-    ({"form": 2}, "a, b = 1, [1]", "a, b = 2.5, (3,)", ""),
-    ({}, "a = 1", "a = [1]", ""),
+# {what: (form, code of two cells, code of a solution, the test that fails or nothing, what is said)}
+JUDGED = {
+    "a sequence": (2, "a = 1", "a = [1]", "", "cell [2]", "the name 'a' is a sequence here and was a number before"),
+    "a dict": (2, "def a(): pass", "a = {}", "", "cell [2]", "the name 'a' is a dict here and was a function before"),
+    "one kind": (2, "a, b = 1, [1]", "a, b = 2.5, (3,)", "", "", ""),
+    "no form": (0, "a = 1", "a = [1]", "", "", ""),
+    "one more": (2, "a = 6", "a += 1\nassert a == 7", "", "cell [2]", "AssertionError"),
+    "by globals": (2, "a = 1", "b = globals().get('b', a) + 1\nprint(2 - b)", "", "cell [2]", "integer 0 became"),
+    "a seed": (2, "import random; random.seed(1)", "assert random.random() < .14", "", "cell [2]", "Assertion"),
+    "set anew": (2, "a = 6", "a = 6\na += 1\nassert a == 7", "", "", ""),
+    "one more without form": (0, "a = 6", "a += 1\nassert a == 7", "", "", ""),
+    "an answer": (2, "a = 1", "b = 2", "print(a + b)", "", ""),
+    "a name of nobody": (2, "a = 1", "b = 2", "print(c)", "solution ex-1", "name 'c' is not defined"),
+    "a warning": (2, "a = 1", "b = 2", "import warnings\nwarnings.warn('old')", "solution ex-1", "wrote to stderr"),
+    "another kind": (2, "a = 1", "b = 2", "a = [1]", "solution ex-1", "the name 'a' is a sequence here and was"),
+    "its own name": (2, "a = 1", "b = 2", "d = [1]", "", ""),
+    "a list of the chapter": (2, "a = [1]", "b = 2", "a.append(2)", "solution ex-1", "it changed 'a', which is"),
+}
+
+
+def test_a_chapter_of_the_form_gives_the_same_again_and_its_solutions_leave_it_as_it_was(book):
+    """Names keep their kind; a cell that runs again gives its numbers; solutions need no other, and change nothing."""
+    wanted, told = [], {}
+    toc = "format: jb-book\nroot: chapters/intro\nchapters:\n"
+    for number, (what, (form, *cells, solution, failed, said)) in enumerate(JUDGED.items()):
+        notebook = notebooks.read(book / "chapters/other.ipynb")
+        notebook.metadata["book"] = {"form": form} if form else {}
+        notebook.cells = [new_code_cell(code, id=f"c{k}", execution_count=k, outputs=[new_output(
+            "stream", text="0\n")] if "print(" in code else []) for k, code in enumerate(cells, 1)]
+        fenced = [f"````{{solution}} ex-{n}\n:class: dropdown\n\n```python\n{code}\n```\n````"
+                  for n, code in enumerate(("d = 1", solution)) if solution]
+        notebook.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(fenced), id="m"))
+        notebooks.store(notebook, book / f"chapters/n{number:02}.ipynb")
+        toc += f"- file: chapters/n{number:02}\n"
+        wanted += [f"chapters/n{number:02}.ipynb::{failed}"] * bool(failed)
+        told[what] = said
+    (book / "_toc.yml").write_text(toc)
+    done = nbval(book)
+    assert re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M) == wanted, done.stdout
+    assert [what for what, said in told.items() if said not in done.stdout] == [], done.stdout
+    solved = sum(2 * bool(solution) for *_, solution, _, _ in JUDGED.values())
+    assert f"{2 * len(JUDGED) + solved - len(wanted)} passed" in done.stdout
+
+
+GIVEN = """
+import functools, itertools, random, numpy, torch
+a, b, words, rates = 6, 7, ["x"], {"y": 1}
+def f(): return a
+def count(n=[]): n.append(1)
+def counter():
+    k = 0
+    def one():
+        nonlocal k
+        k += 1
+        return k
+    return one
+next_one, numbers, x, g = counter(), itertools.count(), torch.zeros(3), torch.Generator()
+net, rng, array = torch.nn.Linear(2, 1), numpy.random.default_rng(0), numpy.zeros(2)
+adam = torch.optim.Adam(net.parameters())
+class Box: pass
+box = Box()
+big, seen = torch.zeros(1001, 1001), {1}
+@functools.cache
+def slow(n): return n * a
+"""
+
+
+@pytest.mark.parametrize(("code", "doubts"), [
+    ("a = a + 1", "a"), ("a += 1", "a"), ("b = f(); a = 8", "a"), ("words.append('z')", "words"), ("del a", "a"),
+    ("rates['y'] = 2", "rates"), ("rates['z'] = 2", "rates"), ("count()", "count"), ("c = next_one()", "next_one"),
+    ("c = next(numbers)", "numbers"), ("x += 1", "x"), ("x[0] = 1", "x"), ("c = torch.rand(1, generator=g)", "g"),
+    ("with torch.no_grad(): net.weight += 1", "net"), ("net.eval()", "net"), ("c = rng.normal()", "rng"),
+    ("array[1] = 3", "array"), ("adam.zero_grad()", "adam"), ("box.size = 1", "box"), ("big[7, 7] = 1", "big"),
+    ("c = len(seen)", "seen"), ("try: c\nexcept NameError: c = 1", "c"), ("c = globals()", "globals"),
+    ("c = [next(numbers) for _ in range(2)]", "numbers"), ("x.requires_grad_()", "x"),
+    ("net(torch.ones(2)).backward()", "net"),
+    ("a = 8\nc = a", "a"), ("b = 8\nc = b", ""), ("for b in range(3): c = b", ""), ("c = f() + a", ""),
+    ("c = slow(3)", ""), ("def h(): return c\nc = 3", ""), ("c = net(torch.ones(2))", ""), ("c = x + 1", ""),
+    ("x = x", ""), ("def f(): return a", ""), ("import numpy", ""), ("c = {b: w for b, w in enumerate(words)}", ""),
+    ("torch.manual_seed(3); c = torch.rand(2)", ""), ("del b; b = 7", ""),
 ])
-def test_a_name_stays_one_kind_of_thing(book, form, first, second, said):
-    notebook = notebooks.read(book / "chapters/other.ipynb")
-    notebook.metadata["book"] = form
-    notebook.cells = [new_code_cell(code, id=f"c{k}", execution_count=k) for k, code in enumerate((first, second), 1)]
-    notebooks.store(notebook, book / "chapters/other.ipynb")
-    done = nbval(book, "-k", "other")
-    failed = re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M)
-    assert failed == ["chapters/other.ipynb::cell [2]"] * bool(said) and said in done.stdout, done.stdout
-
-
-@pytest.mark.parametrize(("form", "failed"), [({"form": 2}, ["chapters/other.ipynb::cell [1]"]), ({}, [])])
-def test_a_cell_that_runs_again_gives_the_same_numbers(book, form, failed):
-    notebook = notebooks.read(book / "chapters/other.ipynb")
-    notebook.metadata["book"] = form
-    notebook.cells = [new_code_cell("a = globals().get('a', 6) + 1\nprint(a)", id="c", execution_count=1,
-                                    outputs=[new_output("stream", text="7\n")])]
-    notebooks.store(notebook, book / "chapters/other.ipynb")
-    done = nbval(book, "-k", "other")
-    assert re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M) == failed, done.stdout
-    assert not failed or "integer 7 became 8" in done.stdout
-
-
-@pytest.mark.parametrize(("solution", "said"), [
-    ("print(a + 1)", ""), ("print(b)", "name 'b' is not defined"),
-    ("import warnings\nwarnings.warn('old')", "wrote to stderr"),
-    ("a = [1]", "the name 'a' is a sequence here and was a number before"), ("c = [1]", ""),
-])
-def test_the_code_of_a_solution_runs_after_its_chapter(book, solution, said):
-    notebook = notebooks.read(book / "chapters/other.ipynb")
-    notebook.metadata["book"] = {"form": 2}
-    fenced = [f"````{{solution}} ex-{n}\n:class: dropdown\n\n```python\n{code}\n```\n````"
-              for n, code in enumerate(("c = 1", solution))]
-    notebook.cells = [new_code_cell("a = 1", id="c", execution_count=1),
-                      nbformat.v4.new_markdown_cell("\n\n".join(fenced), id="m")]
-    notebooks.store(notebook, book / "chapters/other.ipynb")
-    done = nbval(book, "-k", "other")
-    failed = re.findall(r"^FAILED (\S+ \S+)", done.stdout, re.M)
-    assert failed == ["chapters/other.ipynb::solution ex-1"] * bool(said) and said in done.stdout, done.stdout
-    assert f"{2 + (not said)} passed" in done.stdout
+def test_a_cell_runs_again_where_that_may_give_something_else(code, doubts):
+    space, doubt = {}, rerun.Doubts()
+    nothing = rerun.states(space)
+    exec(GIVEN, space)
+    found = rerun.states(space)
+    assert doubt(GIVEN, nothing, found) == []
+    exec(code, space)
+    assert doubt(code, found, rerun.states(space)) == [doubts] * bool(doubts)
 
 
 def test_foreign_notebooks_are_no_tests(book, foreign):

@@ -167,6 +167,7 @@ def test_downloads(book):
     assert 0.48 < float(rows[0]["low"]) < float(rows[0]["mean"]) < float(rows[0]["high"]) < 0.52
     assert rows[7]["mean"] == "" and rows[7]["true"] == "1" and rows[0]["firm"] == "True"
     assert [r["real"] for r in rows] == ["open here"] + 3 * ["no difference here"] + 4 * [""]
+    assert [r["real_counts"] for r in found] == 2 * ["yes in 0 of 1"] + 4 * [""]
 
 
 def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book, browser):
@@ -184,7 +185,7 @@ def test_the_page_is_built_without_a_warning_and_filtered_without_a_script(book,
     assert [cell.text for cell in rows[1].select("td")][:2] == [
         "Sentence b. (He [He16], lecture)", "◐ holds when: blur (open: wide; against it: 1 of 3)"]
     real = [(row.select("td")[2].text, [a["href"] for a in row.select("td")[2].select("a")]) for row in rows]
-    assert real == [("open", ["two.html"]), ("same", ["two.html"]), *[("–", [])] * 4]
+    assert real == [("openyes in 0 of 1", ["two.html"]), ("sameyes in 0 of 1", ["two.html"]), *[("–", [])] * 4]
     assert "a|b: reversed, ratio 1.999 [1.913, 2.089], n = 5" in rows[1].text
     assert rows[1].select_one('[href="one.html"]') and rows[5].select_one('[href="two.html"]')
     assert len(soup.select(".ledger input")) == 1 + 5 + 1 + 2 and "ledger.css" in str(soup.head)

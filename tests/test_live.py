@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import kernel_pictures
+from visits import without_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -240,8 +241,4 @@ def test_every_control_and_picture_has_a_name(editor):
 
 
 def test_without_scripts_a_sentence_remains(browser, address):
-    context = browser.new_context(java_script_enabled=False)
-    tab = context.new_page()
-    tab.goto(address)
-    assert tab.locator("kernel-editor").inner_text() == "Needs JavaScript: filters."
-    context.close()
+    assert without_scripts(browser, address, "kernel-editor") == "Needs JavaScript: filters."

@@ -17,6 +17,7 @@ from page import live
 from studies import live_restorers
 from test_live import ROOT
 from test_markup import RESTORED
+from visits import without_scripts
 
 CLOSE = 1e-5  # of levels from 0 to 1
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -513,8 +514,4 @@ def test_a_picture_restored_without_any_error_is_best(page):
 
 
 def test_without_scripts_a_sentence_remains(browser, address):
-    context = browser.new_context(java_script_enabled=False)
-    tab = context.new_page()
-    tab.goto(address)
-    assert tab.locator("your-picture").inner_text() == "Needs JavaScript: pictures."
-    context.close()
+    assert without_scripts(browser, address, "your-picture") == "Needs JavaScript: pictures."

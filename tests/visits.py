@@ -2,6 +2,7 @@
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -11,6 +12,7 @@ from install import WEB
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = notebooks.toc_files(ROOT)
 CHAPTERS = [f"chapters/{path.stem}" for path in notebooks.chapters()]
+LOOKS = ["link-in-text-block", "scrollable-region-focusable", "region"]  # rules of axe that a width or theme may break
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 WIDE, NARROW = 1280, 400  # pixels, width of the window
 VIEWS = [(WIDE, "light"), (NARROW, "dark")]
@@ -162,8 +164,22 @@ def axe(tab, **options) -> list[str]:
     return found
 
 
-def complaints(visit) -> list[str]:
-    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and axe's rules."""
+@lru_cache
+def newly_styled(folder) -> list[str]:
+    """The pages that have a class, or an element of our own, which no page before them has."""
+    found, seen = [], set()
+    for page in [*PAGES, "search"]:
+        html = (folder / f"{page}.html").read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+        kinds = {name for names in re.findall(r' class="(.*?)"', html) for name in names.split()}
+        kinds |= set(re.findall(r"<(\w+-[\w-]+)", html))
+        found += [page] * bool(kinds - seen)
+        seen |= kinds
+    return found
+
+
+def complaints(visit, rules=()) -> list[str]:
+    """What is wrong with the page in sight: requests, scripts, formulas, pictures, width, and these rules of axe, or
+    all of them."""
     tab = visit.tab
     tab.evaluate(SCROLL)
     tab.wait_for_load_state("networkidle")
@@ -182,7 +198,7 @@ def complaints(visit) -> list[str]:
     )]
     if (over := tab.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
         found.append(f"wider than the window by {over} pixels")
-    return found + axe(tab)
+    return found + axe(tab, **({"runOnly": rules} if rules else {}))
 
 
 def change(visit, width, theme):
@@ -190,6 +206,16 @@ def change(visit, width, theme):
     visit.tab.set_viewport_size({"width": width, "height": 900})
     visit.tab.emulate_media(media="screen", color_scheme=theme)
     visit.tab.wait_for_function("theme => document.documentElement.dataset.theme == theme", arg=theme)
+
+
+def without_scripts(browser, address, what) -> str:
+    """What stands in this part of a page where no script runs."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address)
+    said = tab.locator(what).inner_text()
+    context.close()
+    return said
 
 
 def broken(site, file, old, new):

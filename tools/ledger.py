@@ -54,8 +54,14 @@ def judged(root: Path = ROOT) -> list[dict]:
     """The records of all chapters, each with the verdict on real anatomy and where it fell; "" where nobody tried."""
     found = notebooks.claims(root)
     tried = again(root, found)
-    return [r | {"real": tried.get(r["name"], {}).get("verdict", ""),
-                 "real_chapter": tried.get(r["name"], {}).get("chapter", "")} for r in found]
+
+    def real(record):
+        judged = [c["judged"] for c in record["conditions"]]
+        return {"real": record["verdict"], "real_chapter": record["chapter"],
+                "real_counts": f"yes in {judged.count('yes')} of {len(judged)}"}
+
+    nobody = dict.fromkeys(("real", "real_chapter", "real_counts"), "")
+    return [r | (real(tried[r["name"]]) if r["name"] in tried else nobody) for r in found]
 
 
 def wrong(notebook, known: set[str]) -> Iterator[str]:
@@ -147,7 +153,7 @@ def page(found: list[dict]) -> str:
     for r in found:
         rows.append([f"{r['sentence']} ({said_by(r['sources'])})",
                      f"{rule['chip'](r['verdict'])}{r['words'].removeprefix(r['verdict'])}",
-                     f"{{doc}}`{SHORT[r['real']]} <{r['real_chapter']}>`" if r["real"] else "–",
+                     f"{{doc}}`{SHORT[r['real']]} <{r['real_chapter']}>`<br>{r['real_counts']}" if r["real"] else "–",
                      "<br>".join(measured(r)), f"{{doc}}`{r['chapter']}`" + (r["scale"] and f"<br>{r['scale']}")])
     return table("the field says | verdict | real | measured, with intervals of 95 % | shown in, largest scale", rows)
 

@@ -38,10 +38,16 @@ import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = Path(__file__).with_name("paper.css")
-# What has no place on paper: buttons, scripts, pictures by night, folded code, the moving side of an explorable
-GONE = ("answer-clear, .headerlink, .offer, [data-by=night], details.hide, script, button, fieldset, .explore-larger, "
-        ".explore > .explore-controls, .explore > .explore-frame, .explore > .explore-said")
 NEEDS_CHROMIUM = "chromium: not there, wanted it to print; on Debian: apt install chromium"
+
+
+def gone(part: Tag) -> bool:
+    """Whether a part has no place on paper: a button, a script, a picture by night, folded code, what moves."""
+    classes = set(part.get("class", []))
+    return (part.name in ("answer-clear", "script", "button", "fieldset") or part.get("data-by") == "night"
+            or bool(classes & {"headerlink", "offer", "explore-larger"}) or part.name == "details" and "hide" in classes
+            or bool(classes & {"explore-controls", "explore-frame", "explore-said"})
+            and "explore" in part.parent.get("class", []))
 
 
 class Book:
@@ -56,7 +62,7 @@ class Book:
         self.parts = [("", [Path(toc["root"]).name])] + [
             (part.get("caption", ""), [Path(page["file"]).name for page in part["chapters"]])
             for part in toc.get("parts", [toc])]
-        self.formulas = []  # kept out of the way while pages are changed: a page is then read in a fifth of the time
+        self.kept = []  # formulas and code, out of the way while pages are changed: most tags of a page are theirs
         frames.mkdir(parents=True, exist_ok=True)
         self.pages = {name: self.page(name) for _, names in self.parts for name in names}
 
@@ -69,23 +75,24 @@ class Book:
     def page(self, name: str) -> Tag:
         """The article of a page without what only a screen has, its answers in a section at the end."""
         def kept(match):
-            self.formulas.append(match[0])
-            return f"\ue000{len(self.formulas) - 1}\ue001"
+            self.kept.append(match[0])
+            return f"\ue000{len(self.kept) - 1}\ue001"
         text = guard.MATH.sub(kept, notebooks.read_text(self.html / f"chapters/{name}.html"))
+        text = re.sub(r"(?s)(?<=<pre tabindex=\"0\">).+?(?=</pre>)", kept, text)
         soup = BeautifulSoup(text[text.index("<article"):text.index("</article>")], "html.parser")
         article = soup.article
-        for part in article.select(GONE):
+        for part in article.find_all(gone):
             part.decompose()
         for live in article.find_all(lambda tag: "-" in tag.name and tag.name != "answer-check"):
             said = re.sub(r".*?: it ", "A figure that ", next(live.stripped_strings), count=1)
             live.replace_with(soup.new_tag("img", src=f"../_static/{live.name}.png", alt=said, attrs={"class": "live"}))
-        for frame in article.select(".explore-frame"):
+        for frame in article.find_all(class_="explore-frame"):
             frame.replace_with(self.cut(frame))
-        for link in article.select("a.enlarge"):
+        for link in article.find_all("a", class_="enlarge"):
             link.unwrap()
-        for lines in article.select("[tabindex], [loading], [decoding]"):
+        for part in article.find_all(True):
             for key in ("tabindex", "loading", "decoding"):
-                lines.attrs.pop(key, None)
+                part.attrs.pop(key, None)
         for figure in article.find_all("figure"):  # readers of tagged PDF would miss a text of the box around a picture
             figure.name, figure["class"] = "div", [*figure.get("class", []), "figure"]
         for caption in article.find_all("figcaption"):
@@ -112,8 +119,8 @@ class Book:
     def answers(self, soup: BeautifulSoup, article: Tag) -> None:
         """Solutions go to the end, so that an answer is not read with its question, and what the page tells to
         predictions and checks; links lead there and back."""
-        predictions = [one for one in article.select("answer-check") if told(one)[2]]
-        found = article.select(".solution")
+        predictions = [one for one in article.find_all("answer-check") if told(one)[2]]
+        found = article.find_all(class_="solution")
         if not found and not predictions:
             return
         section = soup.new_tag("section", id="answers")
@@ -142,15 +149,15 @@ class Book:
             here.extend([" ", soup.new_tag("a", href=f"#{there}", string=said, attrs={"class": "turn"})])
 
     def filled(self, text: str, mathml: bool = False) -> str:
-        """A text with its formulas, as the page has them or as MathML alone."""
-        def formula(match):
-            said = self.formulas[int(match[1])]
-            if not mathml:
-                return said
+        """A text with its code and its formulas, these as the page has them or as MathML alone."""
+        def original(match):
+            said = self.kept[int(match[1])]
             tex = re.search(r"<annotation[^>]*>(.*?)</annotation>", said, re.S)
+            if not (mathml and tex):
+                return said
             math = re.search(r"<math.*?</math>", said, re.S)[0].replace(tex[0], "")
             return math.replace("<math ", f'<math alttext="{tex[1].replace(chr(34), "&quot;")}" ', 1)
-        return re.sub("\ue000(\\d+)\ue001", formula, text)
+        return re.sub("\ue000(\\d+)\ue001", original, text)
 
     def words(self, text: str) -> str:
         """A text with its formulas in words, in one line."""
@@ -159,7 +166,7 @@ class Book:
     def headings(self, name: str) -> list[tuple[int, str, str]]:
         """(level, id, text) of a page's headings; that of the page itself has no id."""
         return [(int(h.name[1]), "" if h.name == "h1" else h.find_parent("section")["id"], self.words(h.text))
-                for h in self.pages[name].select("h1, h2, h3")]
+                for h in self.pages[name].find_all(["h1", "h2", "h3"])]
 
     def lead(self, name: str, address: str) -> tuple[str, str] | str | None:
         """Where a link of a page leads: (page, id) within the book, an address outside, None where nothing is."""
@@ -173,7 +180,7 @@ class Book:
 
     def relink(self, name: str, article: Tag, inside) -> None:
         """Links of a page, those within the book as inside(page, id) says; one that leads nowhere becomes words."""
-        for link in article.select("a[href]"):
+        for link in article.find_all("a", href=True):
             to = self.lead(name, link["href"])
             if to is None:
                 link.unwrap()
@@ -187,10 +194,8 @@ def prefixed(book: Book, name: str) -> Tag:
     """A page whose ids are its own in the whole book: name, or name--id."""
     article = book.pages[name]
     book.relink(name, article, lambda page, anchor: f"#{page}--{anchor}" if anchor else f"#{page}")
-    for part in article.select("[id]"):
-        part["id"] = f"{name}--{part['id']}"
-    for key in ("aria-labelledby", "aria-describedby", "for"):
-        for part in article.select(f"[{key}]"):
+    for key in ("id", "aria-labelledby", "aria-describedby", "for"):
+        for part in article.find_all(attrs={key: True}):
             part[key] = f"{name}--{part[key]}"
     article["id"], article["style"] = name, f"page: {name}"
     return article
@@ -279,7 +284,8 @@ def packed(path: Path, bookmarks: list[str]) -> None:
         for thing in pdf.objects:
             if isinstance(thing, pikepdf.Stream) and thing.get("/Subtype") == "/Image":
                 repack(thing)
-        pdf.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, compress_streams=True)
+        pikepdf.settings.set_flate_compression_level(9)
+        pdf.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, recompress_flate=True)
 
 
 def number_contents(pdf: pikepdf.Pdf) -> None:
@@ -432,7 +438,7 @@ def chapter(book: Book, name: str, pictures: dict[Path, str]) -> str:
     """A page as XHTML with MathML; the pictures that it shows are added to {file: name in the EPUB}."""
     article = book.pages[name]
     book.relink(name, article, lambda page, anchor: f"{page}.xhtml" + (f"#{anchor}" if anchor else ""))
-    for part in article.select("[id]"):
+    for part in article.find_all(id=True):
         part["id"] = part["id"].replace("/", "-")
     for image in article.find_all("img"):
         source = image["src"]
@@ -441,10 +447,10 @@ def chapter(book: Book, name: str, pictures: dict[Path, str]) -> str:
         image["src"] = pictures.setdefault(file, f"{file.stem}.png")
         for key in ("width", "height", "style"):
             image.attrs.pop(key, None)
-    for part in article.select("[data-shape], [data-said], [data-pictures], [align], td[width], th[width]"):
-        for key in ("data-shape", "data-said", "data-pictures", "align", "width"):
+    for part in article.find_all(True):
+        for key in ("data-shape", "data-said", "data-pictures", "align", *["width"] * (part.name in ("td", "th"))):
             part.attrs.pop(key, None)
-    for check in article.select("answer-check"):  # XHTML of a book knows no elements of our own
+    for check in article.find_all("answer-check"):  # XHTML of a book knows no elements of our own
         check.name, check.attrs = "div", {"class": "check", "id": check["id"]}
     for comment in article.find_all(string=lambda text: isinstance(text, Comment)):
         comment.extract()
@@ -471,7 +477,7 @@ def bound(book: Book, path: Path) -> None:
     files["book.css"] = STYLE.with_name("epub.css").read_bytes()
     for file, name in pictures.items():
         with Image.open(file) as picture:
-            picture.save(stream := io.BytesIO(), "PNG", optimize=True)
+            picture.save(stream := io.BytesIO(), "PNG")
         files[name] = stream.getvalue()
     kinds = {".xhtml": "application/xhtml+xml", ".css": "text/css", ".png": "image/png"}
     marks = {"nav.xhtml": "nav", "social_card.png": "cover-image"} | {
@@ -513,15 +519,14 @@ def make(what: str, root: Path, out: Path, names: list[str] | None = None) -> li
     out.mkdir(parents=True, exist_ok=True)
     frames = out / "frames"
     book = Book(root, frames)
-    twin = book.twin()  # whole() changes the pages
-    text = exercises(book, chosen) if what == "sheet" else whole(book)
+    text = exercises(book, chosen) if what == "sheet" else whole(book.twin())  # it changes the pages
     files = [out / ("exercises.pdf" if what == "sheet" else "book.pdf")]
     files[0].with_suffix(".html").write_text(text, encoding="utf-8")
     printed(files[0].with_suffix(".html"), files[0])
     packed(files[0], titles(text))
     if what == "paper":
         files.append(out / "book.epub")
-        bound(twin, files[1])
+        bound(book, files[1])
     return files
 
 

@@ -1,6 +1,5 @@
 """The commands of the studies, as the Makefile calls them: python -m studies.engine run|check|drift|weights|bench."""
 import argparse
-import fcntl
 import re
 import signal
 import sys
@@ -14,7 +13,7 @@ from compare import OTHER_MACHINES
 
 from . import bench, weights
 from . import check as checks
-from .rows import RESULTS, Rows, Study, StudyError, flat, load, names, unwritable, words
+from .rows import RESULTS, Rows, Study, StudyError, flat, load, locked, names, words
 from .work import cluster, compute, outcomes
 
 
@@ -54,23 +53,6 @@ def todo(study: Study, rows: Rows, seeds: range | None, force: bool = False) -> 
             else:
                 runs += [row for _, row in needed]
     return runs, why
-
-
-@contextmanager
-def locked(folder: Path):
-    """Only one run writes into a folder; the lock goes with the process that holds it, however that ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a")
-    except OSError as e:
-        raise unwritable(e, folder) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StudyError(f"{folder}: another run writes there, wanted one at a time: wait for it, or give another "
-                             "folder as STORE=") from None
-        yield
 
 
 def run(args) -> int:

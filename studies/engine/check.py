@@ -45,7 +45,7 @@ def moved(a, b) -> float:
 # The sample
 
 def sample(study: Study, rows: Rows, count: int, most: float, at_random: bool) -> list[dict]:
-    """At least `count` stored rows of at most `most` seconds each, or else the shortest."""
+    """`count` stored rows of at most `most` seconds each, or else half as many, the shortest."""
     cost, found = defaultdict(float), []
     for cell in study.grid:
         for seed in sorted({key[-1] for key in rows.rows}):
@@ -57,7 +57,9 @@ def sample(study: Study, rows: Rows, count: int, most: float, at_random: bool) -
                     found.append(row)
     found = random.sample(found, len(found)) if at_random else shuffled(found)
     short = [row for row in found if cost[study.key(row)] <= most]
-    return short[:count] if len(short) >= 2 else sorted(found, key=lambda row: cost[study.key(row)])[:count]
+    if len(short) >= 2:
+        return short[:count]
+    return sorted(found, key=lambda row: cost[study.key(row)])[:max(1, count // 2)]
 
 
 def tolerance(drift: dict, updates, metric: str, stored) -> float:

@@ -1,6 +1,7 @@
 """A study, its grid, and its rows in a CSV file that git can show line by line."""
 import contextlib
 import csv
+import fcntl
 import hashlib
 import importlib
 import inspect
@@ -205,5 +206,22 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def unwritable(error: OSError, path: Path) -> StudyError:
-    return StudyError(f"{error.filename or path}: {error.strerror}; wanted a folder that can be written, with room for "
-                      "the rows; what is stored there is kept")
+    return StudyError(f"{error.filename or path}: {error.strerror}; wanted a folder that can be written, with room in "
+                      "it; what is stored there is kept")
+
+
+@contextlib.contextmanager
+def locked(folder: Path):
+    """Only one run writes into a folder; the lock goes with the process that holds it, however that ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a")
+    except OSError as e:
+        raise unwritable(e, folder) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyError(f"{folder}: another run writes there, wanted one at a time: wait for it, or give another "
+                             "folder") from None
+        yield

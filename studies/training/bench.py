@@ -25,12 +25,13 @@ from torch.utils.flop_counter import FlopCounterMode
 import course
 import times
 
-from ..engine.rows import write
+from ..engine.rows import StudyError, write
 from . import ROOT
-from .__main__ import begin, options, step
+from .__main__ import begin, read, step, whole
 
 WAYS = (1, 1), (2, 1), (1, 2)  # processes, and threads of each
 STORED = ROOT / "studies/training/bench.csv"
+KEEP = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824"}  # freed memory
 
 
 def operations(settings) -> int:
@@ -63,7 +64,7 @@ def run(processes: int, threads: int, given: list[str]) -> dict[str, list[float]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
                "-m", "studies.training.bench", *given]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True,
-                          env=os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""})
+                          env=os.environ | KEEP | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""})
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
@@ -71,11 +72,14 @@ def run(processes: int, threads: int, given: list[str]) -> dict[str, list[float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="studies.training.bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each way; 5")
-    parser.add_argument("--each", type=int, default=5, help="updates measured in a run; 5")
+    parser.add_argument("--rounds", type=whole(1, 1000), default=5, help="runs of each way; 5")
+    parser.add_argument("--each", type=whole(1, 1000), default=5, help="updates measured in a run; 5")
     parser.add_argument("--store", type=Path, default=STORED, help="the table; studies/training/bench.csv")
     args, given = parser.parse_known_args()
-    settings = options().parse_args(["--folder", "", *given])  # nothing is stored there
+    if args.store.is_dir() or not args.store.parent.is_dir():
+        parser.error(f"--store: got {args.store}, wanted a file in a folder that exists")
+    inside = int(os.environ.get("WORLD_SIZE", max(processes for processes, _ in WAYS)))
+    settings = read(["--folder", "", *given], inside)  # nothing is stored there
     if "RANK" in os.environ:  # a process of run
         dist.init_process_group("gloo")
         found = measure(settings, args.each)
@@ -88,18 +92,24 @@ def main() -> None:
         for processes, threads in WAYS:
             for averaged, seconds in run(processes, threads, ["--each", str(args.each), *given]).items():
                 found.setdefault((processes, threads, averaged), []).extend(seconds)
-    about = {"pairs": settings.batch, "side": settings.side, "updates": args.rounds * args.each,
+        half = run(1, 1, ["--each", str(args.each), *given, "--batch", str(settings.batch // 2)])
+        found.setdefault((1, 1, "half"), []).extend(half["yes"])  # of the pairs, as each of two processes has
+    about = {"side": settings.side, "updates": args.rounds * args.each,
              "weights": course.parameter_count(course.UNet(settings.levels, settings.channels)),
              "operations": operations(settings), "machine": times.machine()}
     rows = [{"processes": processes, "threads": threads, "averaged": averaged,
-             "seconds": f"{statistics.median(seconds):.3g}"} | about
+             "seconds": f"{statistics.median(seconds):.3g}",
+             "pairs": settings.batch // (1 + (averaged == "half"))} | about
             for (processes, threads, averaged), seconds in found.items()]
     rows = [times.seal({name: str(value) for name, value in row.items()}) for row in rows]
     table = csv.DictWriter(text := io.StringIO(), rows[0], lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write(args.store, text.getvalue())
-    print(text.getvalue(), end="")
+    print(text.getvalue(), end="", flush=True)  # stored or not
+    try:
+        write(args.store, text.getvalue())
+    except StudyError as e:
+        sys.exit(str(e))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ exec(compile({code!r}, {label!r}, 'exec'), _spaces[{label!r}])"""
 PROOF = """from course.machinery.checks import judged, of_chapter
 _proof = of_chapter({chapter!r})[{name!r}].proof
 _given = eval(_proof, globals().get('_spaces', {{}}).get({label!r}, globals()))
-assert _given is True or judged({name!r}, _given)[0], f'{{_proof}} gives {{_given}}'"""
+assert _given is True or judged({name!r}, _given)[0], (
+    f'the table of {name} has another answer than its code: {{_proof}} gives {{_given}}')"""
 
 
 class TolerantCell(IPyNbCell):

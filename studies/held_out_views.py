@@ -7,16 +7,19 @@ every fourth, `wedge` those up to 50°; the others are held out. `held` is the e
 per cent of their norm. The same methods reconstruct drawn needles of two kinds: `sim` as the networks train on, `other`
 without grain and with bright particles and large inclusions. There the truth is known: `truth`, and its parts at
 frequencies that the kept tilts have measured (`seen`) and missed (`wedge`), all in per cent of the image's norm; and
-`alike`, the error of the held-out views. Drawn needles are sums of ellipses, whose views are known by formula.
+`alike`, the error of the held-out views, and `clean`, the same beside held-out views without noise, gain and shifts.
+Drawn needles are sums of ellipses, whose views are known by formula.
 
 `interpolate` takes the two neighbouring views; it has no image. FBP has the Hann window and one factor, from its own
-views. Weights and numbers of steps are tuned for each sinogram by splitting its own views once more, in the same way;
-`tv_known` has the weight that is best for the truth, which only drawn needles have. Everything is cut at zero, and
-Tikhonov, SIRT, TV and plug-and-play are so in each step. `unet` stands behind FBP and trains on drawn needles with
-noise, gain and shifts as measured, `clean` on needles without; `from_sirt` stands behind SIRT. A row of a network has
-also `stepped`: SIRT steps behind it, their number tuned on drawn needles. `halves` takes each half of the views by
-itself and averages, `others` does the same and is trained to predict one half of the views from the other, on measured
-sinograms other than the test's and its neighbours; `own` on the test's own.
+views. Weights and numbers of steps are tuned for each sinogram by splitting its own views once more, in the same way,
+or in halves for `quarter`; `edge` is the share of the sinograms whose number is the largest of those tried, and `low`
+the smallest. `tv_known` has the weight that is best for the truth, which only drawn needles have. Everything is cut at
+zero, and Tikhonov, SIRT, TV and plug-and-play are so in each step. `unet` stands behind FBP and trains on drawn needles
+with noise, gain and shifts as measured, `clean` on needles without; `from_sirt` stands behind SIRT. A row of a network
+has also, from 600 updates on, `stepped`: SIRT steps behind it, their number tuned by the held-out views of drawn
+needles; `best` has the number that is best for the views held out, which nobody knows in use. `halves` takes each half
+of the views by itself and averages, `others` does the same and is trained to predict one half of the views from the
+other, on measured sinograms other than the test's and its neighbours; `own` on the test's own.
 
 Not covered: other specimens, saturation of thick parts, movements along the axis, three dimensions, larger networks.
 """
@@ -42,19 +45,22 @@ TILTS = torch.arange(-76, 77, 2)  # degrees
 NOISE, GAIN, SHIFT = 0.004, 0.01, 0.08  # of the largest datum, of a view's sum, pixels: as measured
 PAIRS, CROPS, CROP, RATE = 160, 640, 64, 3e-3
 TEST, TUNING = 3, 3        # drawn needles of each kind
-TV_STEPS, TIKHONOV_STEPS, PNP_STEPS = 300, 150, 40
-TAU = 4.0                  # of the primal-dual iteration
-STEPS = 10, 20, 40, 80, 160, 320  # of SIRT
-BEHIND = 0, 3, 10, 30, 100  # SIRT steps behind a network
-WEIGHTS = {"tv": (0.01, 0.03, 0.1, 0.3, 1.0), "tikhonov": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-           "pnp": (0.03, 0.1, 0.3, 1.0)}  # per view; of the denoiser
+NARROW = 50                # degrees; views up to here, or not so far, need more steps
+TV_STEPS, TIKHONOV_STEPS = (300, 1000), (400, 1000)  # elsewhere, and there
+PNP_STEPS = 40
+TAU = 10.0, 40.0           # of the primal-dual iteration
+STEPS = 20, 40, 80, 160, 320, 640, 1280, 2560, 5120  # of SIRT, the last for narrow views only
+BEHIND = 0, 10, 30, 100, 300, 1000, 3000  # SIRT steps behind a network
+STEPPED = 600              # updates from which on there are such steps
+WEIGHTS = {"tv": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), "tikhonov": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+           "pnp": (0.01, 0.03, 0.1, 0.3, 1.0)}  # per view; of the denoiser
 CLASSICAL = {"method": ["interpolate", "fbp", "tikhonov", "sirt", "tv"], "updates": [0]}
 MAIN = {"split": ["half"], "data": ["corrected"]}
 GRID = (grid(split=["half", "quarter", "wedge"], data=["corrected"], **CLASSICAL)
-        + grid(split=["half"], data=["raw"], method=["interpolate", "sirt", "tv"], updates=[0])
+        + grid(split=["half"], data=["raw"], method=["interpolate", "tv"], updates=[0])
         + grid(**MAIN, method=["tv_known"], updates=[0]) + grid(**MAIN, method=["pnp"], updates=[600])
-        + grid(**MAIN, method=["unet"], updates=[(150, 600, 2400)])
-        + grid(split=["quarter", "wedge"], data=["corrected"], method=["unet"], updates=[(150, 600)])
+        + grid(split=["half", "wedge"], data=["corrected"], method=["unet"], updates=[(150, 600, 2400)])
+        + grid(split=["quarter"], data=["corrected"], method=["unet"], updates=[(150, 600)])
         + grid(**MAIN, method=["clean", "from_sirt", "halves", "others", "own"], updates=[(150, 600)]))
 
 
@@ -201,6 +207,10 @@ def weights_of(tilts):
     return rows, columns, x.norm().sqrt()
 
 
+def narrow(tilts):
+    return max(map(abs, tilts)) <= NARROW
+
+
 def sirt(y, tilts, steps, x=None):
     """The images after each of these numbers of steps."""
     K, (rows, columns, _) = scanner(tilts), weights_of(tilts)
@@ -214,15 +224,15 @@ def sirt(y, tilts, steps, x=None):
 
 def tv(y, tilts, weight):
     """Total variation with positivity by Chambolle and Pock's iteration; weight (B,) per view."""
-    K, L = scanner(tilts), weights_of(tilts)[2]
+    K, L, tau = scanner(tilts), weights_of(tilts)[2], TAU[narrow(tilts)]
     weight = (weight * len(tilts) / L**2).view(-1, 1, 1, 1)
     x = x_bar = fbp(y, tilts).clamp(min=0)
     y, q, p = y / L, torch.zeros_like(y), torch.zeros(2, *x.shape)
-    for _ in range(TV_STEPS):  # step sizes TAU and 1 / (9 TAU)
-        q = (q + (K(x_bar) / L - y) / (9 * TAU)) / (1 + 1 / (9 * TAU))
-        p = p + gradient(x_bar) / (9 * TAU)
+    for _ in range(TV_STEPS[narrow(tilts)]):  # step sizes tau and 1 / (9 tau)
+        q = (q + (K(x_bar) / L - y) / (9 * tau)) / (1 + 1 / (9 * tau))
+        p = p + gradient(x_bar) / (9 * tau)
         p = p / (p.square().sum(0).sqrt() / weight).clamp(min=1)
-        x_new = (x - TAU * (K.adjoint(q) / L + gradient_T(p))).clamp(min=0)
+        x_new = (x - tau * (K.adjoint(q) / L + gradient_T(p))).clamp(min=0)
         x, x_bar = x_new, 2 * x_new - x
     return x
 
@@ -233,7 +243,7 @@ def tikhonov(y, tilts, weight):
     weight = (weight * len(tilts)).view(-1, 1, 1, 1)
     x = z = fbp(y, tilts).clamp(min=0)
     t = 1.0
-    for _ in range(TIKHONOV_STEPS):
+    for _ in range(TIKHONOV_STEPS[narrow(tilts)]):
         x_new = (z - (K.adjoint(K(z) - y) + weight * gradient_T(gradient(z))) / (L**2 + 8 * weight)).clamp(min=0)
         t_new = (1 + (1 + 4 * t * t) ** 0.5) / 2
         z, x, t = x_new + (t - 1) / t_new * (x_new - x), x_new, t_new
@@ -260,7 +270,7 @@ def interpolated(y, tilts, held):
 # ------------------------------------------------------------------ tuning and judging
 
 def split_again(y, tilts, split):
-    inner, rest, keep = parted(tilts, split)
+    inner, rest, keep = parted(tilts, "half" if split == "quarter" else split)
     return (y[:, :, keep], inner), (y[:, :, ~keep], rest)
 
 
@@ -273,11 +283,17 @@ def tuned(solve, weights, y, tilts, split):
                                        y_out.repeat(len(weights), 1, 1, 1)).view(len(weights), n).argmin(0)]
 
 
+def edges(found, tried):
+    """The shares of the images that got the largest number tried, and the smallest."""
+    return {"edge": (found == max(tried)).float().mean(), "low": (found == min(tried)).float().mean()}
+
+
 def sirt_tuned(y, tilts, split):
     (y_in, inner), (y_out, rest) = split_again(y, tilts, split)
-    misfits = torch.stack([share(scanner(rest)(x) - y_out, y_out) for x in sirt(y_in, inner, STEPS)])
+    steps = STEPS if narrow(tilts) else STEPS[:-1]
+    misfits = torch.stack([share(scanner(rest)(x) - y_out, y_out) for x in sirt(y_in, inner, steps)])
     best = misfits.argmin(0)
-    return torch.stack(sirt(y, tilts, STEPS))[best, torch.arange(len(y))], torch.tensor(STEPS)[best]
+    return torch.stack(sirt(y, tilts, steps))[best, torch.arange(len(y))], best, steps
 
 
 def spectrum_parts(e, tilts):
@@ -291,28 +307,34 @@ def spectrum_parts(e, tilts):
 
 @lru_cache(maxsize=4)
 def task(split, data, seed):
-    """All sinograms to reconstruct, scaled: measured, drawn as in training, drawn otherwise; and the true images."""
+    """All sinograms to reconstruct, scaled: measured, drawn as in training, drawn otherwise; and the true images.
+
+    Returns the kept and the held-out views, those held out without noise, the images, the kept and held-out tilts.
+    """
     kept, held, keep = parted(tuple(TILTS.tolist()), split)
     y = needle()[sinogram(seed)][None]
-    sims = [simulated(TEST, family, data, False, 20_000 + seed) for family in ("grain", "other")]
+    sims, clean = ([simulated(TEST, family, data, without, 20_000 + seed) for family in ("grain", "other")]
+                   for without in (False, True))
     y = torch.cat([corrected(y) if data == "corrected" else y, *(z for z, _ in sims)])
     x = torch.cat([x for _, x in sims])
     factor = scale(y, keep)
-    y = factor * y
-    return y[:, :, keep], y[:, :, ~keep], factor[1:] * x, kept, held
+    y, y_clean = factor * y, factor[1:] * torch.cat([z for z, _ in clean])
+    return y[:, :, keep], y[:, :, ~keep], y_clean[:, :, ~keep], factor[1:] * x, kept, held
 
 
 def judge(x_hat, split, data, seed, name=""):
     """Errors of the images x_hat (1 + 2 TEST, …)."""
-    y, y_held, x, kept, held = task(split, data, seed)
+    y, y_held, y_clean, x, kept, held = task(split, data, seed)
     x_hat = x_hat.clamp(min=0)
-    misfit = share(scanner(held)(x_hat) - y_held, y_held)
+    z_held = scanner(held)(x_hat)
+    misfit, clean = share(z_held - y_held, y_held), share(z_held[1:] - y_clean, y_clean)
     own = share(scanner(kept)(x_hat) - y, y)
     row = {"held": misfit[0], "residual": own[0]}
     seen, lost = spectrum_parts(x_hat[1:] - x, kept)
     for k, family in enumerate(("sim", "other")):
         part = slice(k * TEST, (k + 1) * TEST)
-        row |= {f"{family}_alike": misfit[1:][part].mean(), f"{family}_truth": share(x_hat[1:] - x, x)[part].mean(),
+        row |= {f"{family}_alike": misfit[1:][part].mean(), f"{family}_clean": clean[part].mean(),
+                f"{family}_truth": share(x_hat[1:] - x, x)[part].mean(),
                 f"{family}_seen": share(seen, x)[part].mean(), f"{family}_wedge": share(lost, x)[part].mean()}
     return {name + key: value for key, value in row.items()}
 
@@ -338,7 +360,7 @@ def judging(y, tilts):
 
 @torch.no_grad()
 def run(*, split, data, method, updates, seed):
-    y, y_held, x, kept, held = task(split, data, seed)
+    y, y_held, _, x, kept, held = task(split, data, seed)
     if method == "interpolate":
         misfit = share(interpolated(y, kept, held) - y_held, y_held)
         floor = share(scanner(held)(x) - y_held[1:], y_held[1:])
@@ -347,12 +369,13 @@ def run(*, split, data, method, updates, seed):
     if method == "fbp":
         return judge(fitted(fbp(y, kept), y, kept), split, data, seed)
     if method == "sirt":
-        x_hat, steps = sirt_tuned(y, kept, split)
-        return judge(x_hat, split, data, seed) | {"penalty": steps[0]}
+        x_hat, best, steps = sirt_tuned(y, kept, split)
+        return judge(x_hat, split, data, seed) | {"penalty": steps[best[0]], **edges(torch.tensor(steps)[best], steps)}
     if method in ("tv", "tikhonov"):
         solve = {"tv": tv, "tikhonov": tikhonov}[method]
         weight = tuned(solve, WEIGHTS[method], y, kept, split)
-        return judge(solve(y, kept, weight), split, data, seed) | {"penalty": weight[0]}
+        row = judge(solve(y, kept, weight), split, data, seed)
+        return row | {"penalty": weight[0], **edges(weight, WEIGHTS[method])}
     if method == "tv_known":  # of no use for measured data: the weight that is best for the truth, else as tv
         found = torch.stack([tv(y, kept, torch.tensor(w).repeat(len(y))) for w in WEIGHTS["tv"]])
         best = torch.stack([share(x_hat[1:] - x, x) for x_hat in found]).argmin(0)
@@ -370,7 +393,8 @@ def run(*, split, data, method, updates, seed):
         def solve(y, tilts, weight):
             return plug_and_play(denoise, y, tilts, weight)
         weight = tuned(solve, WEIGHTS["pnp"], y, kept, split)
-        return judge(solve(y, kept, weight), split, data, seed) | {"penalty": weight[0]}
+        row = judge(solve(y, kept, weight), split, data, seed)
+        return row | {"penalty": weight[0], **edges(weight, WEIGHTS["pnp"])}
     return networks(network, split, data, method, updates, seed)
 
 
@@ -400,18 +424,20 @@ def networks(network, split, data, method, updates, seed):
         y, x = course.crops(y, x, size=CROP, count=CROPS)
     with torch.enable_grad():
         trained = train(network, y, x, updates=updates, rate=RATE, loss=loss, seed=seed)
-    z, z_held, _, _, held = task(split, data, seed)
+    z, z_held, *_, held = task(split, data, seed)
     tuning, _ = simulated(TUNING, "grain", data, False, 30_000 + seed)
     tuning = tuning * scale(tuning, keep)
+    y, y_held = torch.cat([tuning[:, :, keep], z[:1]]), torch.cat([tuning[:, :, ~keep], z_held[:1]])
     rows = []
-    for one in trained:
+    for u, one in zip(updates, trained):
         def solve(y, one=one):
             x = one(first(y)).clamp(min=0)
             return fitted((x[:len(y)] + x[len(y):]) / 2 if mean else x, y, kept)
-        after = sirt(tuning[:, :, keep], kept, BEHIND, solve(tuning[:, :, keep]))
-        misfits = [share(scanner(held)(x) - tuning[:, :, ~keep], tuning[:, :, ~keep]).mean() for x in after]
-        best = BEHIND[int(torch.stack(misfits).argmin())]
         x_hat = solve(z)
-        rows.append(judge(x_hat, split, data, seed) | {"steps": best, "weights": course.parameter_count(one)}
-                    | judge(sirt(z, kept, (best,), x_hat)[0], split, data, seed, "stepped_"))
+        rows.append(judge(x_hat, split, data, seed) | {"weights": course.parameter_count(one)})
+        if u >= STEPPED:
+            misfits = torch.stack([share(scanner(held)(x) - y_held, y_held) for x in sirt(y, kept, BEHIND, solve(y))])
+            steps, best = BEHIND[misfits[:, :TUNING].mean(1).argmin()], misfits[:, TUNING].argmin()
+            rows[-1] |= ({"steps": steps, "best_held": misfits[best, TUNING], "best_steps": BEHIND[best]}
+                         | judge(sirt(z, kept, (steps,), x_hat)[0], split, data, seed, "stepped_"))
     return rows

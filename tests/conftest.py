@@ -179,10 +179,12 @@ LONG = ["test_pages", "test_checks", "test_answers", "test_mutants", "test_engin
         "test_chapter", "test_claims", "test_weights", "test_live"]
 
 
-def pytest_configure():
+def pytest_configure(config):
     try:
         notebooks.choose(os.environ.get("CHAPTERS", "").split())
-    except ValueError as e:
+        if not hasattr(config, "workerinput"):
+            list(map(notebooks.read, notebooks.chapters()))  # one line for a file that is no notebook
+    except (ValueError, notebooks.ChapterError) as e:
         raise pytest.UsageError(str(e)) from None
 
 

@@ -16,7 +16,17 @@ from course.machinery import checks
 from visits import go, visiting
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLES = {path.stem: checks.tables(notebooks.prose(notebooks.read(path))) for path in notebooks.chapters()}
+
+
+def tables(path):
+    """The tables of a chapter; none where they are faulty, as test_notebooks says what they lack."""
+    try:
+        return checks.tables(notebooks.prose(notebooks.read(path)))
+    except ValueError:
+        return {}
+
+
+TABLES = {path.stem: tables(path) for path in notebooks.chapters()}
 CHECKED = [name for name, found in TABLES.items() if found]
 WRONG = 20  # other answers for each check
 VARIANTS = [str, lambda s: f"  {s} ", lambda s: s.replace("-", "−"), lambda s: s.replace("-", "–"),
@@ -111,8 +121,6 @@ def test_no_two_near_misses_are_the_same_and_none_is_right(chapter):
                 apart = len(first) != len(other) or any(
                     abs(a - b) > da + db for (a, da), (b, db) in zip(first, other))
                 assert apart, f"{check.name}: {check.written[i]} and another one are too near"
-        assert all(hint.endswith(".") for hint in hints(check).values() if hint), check.name
-        assert check.why.endswith(".") or not check.why, check.name
 
 
 def test_there_are_enough_checks():
@@ -131,7 +139,7 @@ READ = {"1/64": 1 / 64, "2^10": 1024, "2**10": 1024, "-6,23": -6.23, "−6.23": 
         "64·64": 4096, "6 ÷ 3": 2, "12 dB": 12, "50 %": 0.5, "2,5%": 0.025, "1/4 %": 0.0025, "5 percent": 0.05,
         "5 per cent of all": 0.05, "x = 3": 3, "> 3": 3, "3.": 3, "+4": 4, "--4": 4}
 UNREAD = ["", "abc", "1/0", "2 3", "1 +", "(1", "1)", "^2", "2^", "1..2", "0^-1", "10^999", "constructor", "(-8)^0.5",
-          "()"]
+          "()", "７３７", "٧٣٧"]
 
 
 def number_of(text):
@@ -192,10 +200,18 @@ def test_check_prints_what_is_said(capsys):
     ("ex-cnn-count", None, TypeError, "answer: got NoneType, wanted a number"),
     ("ex-cnn-count", {}, TypeError, "answer: got dict"),
     ("ex-cnn-disjoint", object(), TypeError, "wanted one of a, b, c"),
+    ("ex-cnn-count", 10**400, TypeError, "answer: got int, wanted a number"),
+    ("ex-cnn-count", (10**400, 1), TypeError, "answer: got tuple, wanted a number"),
+    (f"ex-{'a' * 5000}-b", 1, ValueError, "wanted one of cnn, "), ("ex-../cnn-b", 1, ValueError, "wanted one of cnn, "),
 ])
 def test_what_cannot_be_checked_is_told(name, answer, error, told):
     with pytest.raises(error, match=re.escape(told)):
         course.check(name, answer)
+
+
+@pytest.mark.parametrize("text", ["(" * 3000 + "2625" + ")" * 3000, "-" * 3000 + "2625", "2^" * 2000 + "1"])
+def test_an_endless_answer_is_told(text):
+    assert checks.judged("ex-cnn-count", text) == (False, f"This cannot be read as {checks.NUMBER}.")
 
 
 @pytest.mark.parametrize(("body", "told"), [

@@ -382,6 +382,7 @@ WRONG = {
     '<span class="xref std std-ref">here</span>': "unresolved reference 'here'",
     '<img src="a.png">': "alternative text ''",
     '<img src="a.png" alt="_images/some_long_file_name.png">': "alternative text",
+    '<img src="a.webp" alt="../_images/some_long_file_name.webp">': "alternative text",
     '<div class="output traceback">Error</div>': "error or a warning",
     '<div class="output stderr">Warning</div>': "error or a warning",
     "<a href='https://github.com/binder-examples/x'>x</a>": "a template's address",

@@ -20,6 +20,12 @@ refresh.run = lambda paths, keep: {path.stem: (1.0, 0.5, 9.0) for path in paths 
 import bench
 bench.main()
 """
+ENDED = """import os, signal, sys, time, chapter, refresh
+refresh.run = lambda *a, **k: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(60))
+chapter.start.__defaults__ = chapter.Path(),
+sys.argv = ["chapter.py", "ended"]
+chapter.main()
+"""
 
 
 @pytest.mark.parametrize(("name", "said"), [
@@ -56,6 +62,18 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch, error):
     assert [path.name for path in (tmp_path / "chapters").iterdir()] == ["a.ipynb"]
     assert (tmp_path / "_toc.yml").read_text() == toc
     assert chapter.entered(toc, "c", tmp_path) == toc.replace("chapters/a\n", "chapters/a\n- file: chapters/c\n")
+    titled = toc.replace("chapters/a\n", "chapters/a  # first\n  title: A\n")
+    assert chapter.entered(titled, "c", tmp_path) == titled.replace("title: A\n", "title: A\n- file: chapters/c\n")
+    open_end = "root: x\nchapters:\n  - file: chapters/a"
+    assert chapter.entered(open_end, "c", tmp_path) == f"{open_end}\n  - file: chapters/c\n"
+
+
+def test_a_chapter_that_is_ended_from_outside_leaves_nothing_behind(sources):
+    toc = (sources / "_toc.yml").read_bytes()
+    done = subprocess.run([sys.executable, "-c", ENDED], cwd=sources, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT / "tools")})
+    assert (done.returncode, done.stderr) == (1, "interrupted; nothing was left behind\n")
+    assert not (sources / "chapters/ended.ipynb").exists() and (sources / "_toc.yml").read_bytes() == toc
 
 
 def test_bench_of_one_chapter_keeps_all_else(sources):

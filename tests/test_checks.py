@@ -609,7 +609,7 @@ def test_failing_chapter_is_named_and_left_as_it_was(book, source, said):
     assert [p.name for p in (book / "chapters").iterdir() if p.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_refresh_changes_nothing(book, sign):
     write(book, "good", "open('started', 'w').close()", WAITING, "print('late')")
     git(book, "commit", "-qam", "slow")

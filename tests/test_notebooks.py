@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import symtable
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,7 @@ from notebooks import prose
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {path.stem: notebooks.read(path) for path in notebooks.chapters()}
+CLAIMS = {name: {r["name"] for r in notebooks.records(notebooks.outputs(one))} for name, one in CHAPTERS.items()}
 TAGS = {"hide-input"}
 PARTS = "**What you will be able to do**", "**What you need:** ", "**Running time:** under "
 # What a folded cell does one of, and what it never does: data, operator, network, loss and training stay in sight
@@ -86,8 +88,11 @@ def of_text(name, notebook):
     for one in re.findall(r"\{doc\}`(?:[^`<]*<)?(\w+)>?`", needs[1] if needs else ""):
         if one in later:
             yield f"needs {one}, which comes later", f"its line in _toc.yml below that of {one}"
-    for title in re.findall(r"^`{3,}\{exercise\} *(.*)\n(?!:label: \S+$)", text, re.M):
-        yield f"the exercise {title!r} has no label", f"in its second line :label: ex-{name}-WORD"
+    for title in re.findall(rf"^`{{3,}}\{{exercise\}} *(.*)\n(?!:label: ex-{name}-\S+$)", text, re.M):
+        yield f"the exercise {title!r} has no label of this chapter", f"in its second line :label: ex-{name}-WORD"
+    for _, picture, about in re.findall(r"^(`{3,})\{figure\} (\S+)\n(.*?)^\1$", text, re.M | re.S):
+        if len("".join(re.findall("^:alt: (.*)$", about, re.M))) < 40:
+            yield f"the figure {picture} has no :alt:", ":alt: and what is to be seen, 40 characters or more"
     exercises = lists.EXERCISE.findall(text)
     solutions = re.findall(r"^`{3,}\{solution\} (\S+)\n:class: dropdown$", text, re.M)
     coded = sum("(Code" in one[3] for one in exercises)
@@ -99,9 +104,18 @@ def of_text(name, notebook):
     cited = ",".join(re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text)).split(",")
     for key in sorted({key.strip() for key in cited} - BIB - {""}):
         yield f"cites {key}, which references.bib lacks", f"@article{{{key}, …}} in references.bib"
-    for said in ledger.wrong(notebook, BIB | set(ledger.NO_KEYS)):
-        yield said, "what CONTRIBUTING says under \"A claim\""
-    outputs = notebooks.outputs(notebook)
+    outputs, elsewhere = notebooks.outputs(notebook), {one: at for at, made in CLAIMS.items() if at != name
+                                                       for one in made}
+    claimed = Counter(r["name"] for r in notebooks.records(outputs))
+    for one in claimed:
+        if claimed[one] > 1 or one in elsewhere:
+            yield f"the claim {one!r} is made again{' in ' + elsewhere.get(one, 'this chapter')}", "another name"
+    if max(claimed.values(), default=1) == 1:  # else they are compared with one another
+        for said in ledger.wrong(notebook, BIB | set(ledger.NO_KEYS)):
+            yield said, "what CONTRIBUTING says under \"A claim\""
+    for one, times_glued in Counter(notebooks.by_kind(outputs).get("glued names", [])).items():
+        if times_glued > 1:
+            yield f"{one!r} is glued {times_glued} times", "another name for each number"
     glued = set(notebooks.glued(outputs)) - {f"claim_{r['name']}" for r in notebooks.records(outputs)}  # see the ledger
     pages = {**ASKED, name: asked(name, text)}
     wanted = {one for found in pages.values() for chapter, one in found if chapter == name}
@@ -119,8 +133,6 @@ def of_code(name, notebook):
     for i, cell in enumerate(notebooks.code_cells(notebook), 1):
         at, lines, tags = f"cell [{i}]", cell.source.splitlines() or [""], set(cell.metadata.get("tags", []))
         about = cell.metadata.get("mystnb", {})
-        if any(lists.unlike(lists.MYSTNB, about, "")):  # said by of_metadata
-            continue
         shown = [out.get("data", {}) for out in cell.outputs]
         if len(lines) > (most := 40 if lines[0].startswith("class ") else 33):
             yield f"{at} has {len(lines)} lines", f"at most {most}"
@@ -257,6 +269,10 @@ def of_checks(name, notebook):
     if len(set(re.findall(r"\{(?:check|predict)\} (\S+)", prose(notebook)))) != len(
             re.findall(r"^`{3,}\{(?:check|predict)\} ", prose(notebook), re.M)):
         yield "two tables have one name", "LABEL-WORD for the second"
+    for one in found.values():
+        for said in filter(None, [one.why, *(hint for _, hint in one.misses)]):
+            if not said.endswith("."):
+                yield f"the table {one.name!r} says {said!r}", "a sentence that ends with a full stop"
     last = max(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
     late = [found for cell in notebook.cells[last:] for found in re.findall(r"\{predict\} (\S+)", cell.source)]
     if late:
@@ -270,10 +286,25 @@ def of_checks(name, notebook):
             yield f"the exercise {label} does not say how long its code runs", "(Code, under 1 s.), (Code, about 20 s.)"
 
 
+def of_frame(name, notebook):
+    """[(what is wrong, what to write)] without which nothing else can be looked at."""
+    yield from lists.misfits(notebook, types=True)
+    if len(notebooks.code_cells(notebook)) < 2 or notebook.cells[0].cell_type != "markdown":
+        yield "no chapter yet", "a first cell of text, then code: make chapter NAME=my_topic makes such a notebook"
+    codes = {f"cell [{i}]": cell.source for i, cell in enumerate(notebooks.code_cells(notebook), 1)}
+    for where, code in (codes | {f"the solution {one}": code for one, code in notebooks.solutions(notebook).items()}
+                        ).items():
+        try:
+            ast.parse(code)
+        except SyntaxError as e:
+            yield f"{where}, line {e.lineno}: {e.msg}: {(e.text or '').strip()!r}", "Python, no commands of Jupyter"
+
+
 def lacks(name, notebook):
     """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
+    every = of_metadata, of_text, of_code, of_symbols, of_form, of_checks, of_solutions
     return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}"
-            for of in (of_metadata, of_text, of_code, of_symbols, of_form, of_checks, of_solutions)
+            for of in ((of_frame,) if list(of_frame(name, notebook)) else every)
             for wrong, wanted in of(name, notebook)]
 
 
@@ -406,6 +437,30 @@ LACKS = {
     "no time of a solution": (put("(Code,", "(Code and"), "ex-cnn-patches does not say how long its code runs; wanted"),
     "a name that a solution takes away": (put("def patch_ratio(seed", "SIZE = 1\n\ndef patch_ratio(seed"),
         "the solution ex-cnn-patches gives 'SIZE', which cell ["),
+    "an opening without words": (put(":alt:", ":width:"), "has no :alt:; wanted :alt: and what is to be seen"),
+    "a form in words": (lambda n: n.metadata.book.update(form="2"), "metadata book.form: got '2'; wanted 2"),
+    "a word misspelt": (lambda n: n.metadata.book.update(descripton="x"), "('descripton' was unexpected); wanted"),
+    "a book in words": (lambda n: n.metadata.update(book="CNN"), "metadata book: got 'CNN'; wanted short, question"),
+    "no book at all": (lambda n: n.metadata.update(book=None), "metadata book: got None; wanted short, que"),
+    "a time in words": (lambda n: n.metadata.measured.update(seconds="5 s"), "measured.seconds: got '5 s'; wanted"),
+    "a measure by hand": (lambda n: n.metadata.update(measured=5), "metadata measured: got 5; wanted nothing"),
+    "no words for a picture": (cell(metadata={"mystnb": {"image": {"alt": None}}}), "alt: got None; wanted a text"),
+    "captions": (cell(metadata={"mystnb": {"figure": {"caption": ["a"]}}}), "figure.caption: got ['a']; wanted a text"),
+    "no cells": (lambda n: n.update(cells=[]), "no chapter yet; wanted a first cell of text"),
+    "no code cells": (lambda n: n.update(cells=n.cells[:1]), "no chapter yet; wanted a first cell of text"),
+    "a typing error": (cell(source="import torch\nSIZE = = 64"), "cell [1], line 2: invalid syntax: 'SIZE = = 64'"),
+    "a magic": (cell(source="%matplotlib inline"), "invalid syntax: '%matplotlib inline'; wanted Python"),
+    "an open bracket": (put("def patch_ratio(seed", "print((1)\ndef patch_ratio(seed"), "the solution ex-cnn-patches"),
+    "a number twice": (lambda n: n.cells[1].update(outputs=[o for c in n.cells for o in c.get("outputs", [])
+                                                            if "scrapbook" in o.get("metadata", {})]),
+                       "is glued 2 times; wanted another name for each number"),
+    "a claim of another": (lambda n: [r.update(name="unet_relu") for r in notebooks.records(notebooks.outputs(n))[:1]],
+                           "the claim 'unet_relu' is made again in unet; wanted another name"),
+    "a claim twice": (lambda n: [r.update(name="cnn_flatters") for r in notebooks.records(notebooks.outputs(n))],
+                      "the claim 'cnn_flatters' is made again in this chapter; wanted another name"),
+    "another chapter's label": (put(":label: ex-cnn-count", ":label: ex-unet-count"), "has no label of this chapter;"),
+    "a hint without an end": (put("~ 465: ", "~ 464: Many\n~ 465: "), "says 'Many'; wanted a sentence that ends"),
+    "a reason without an end": (put("+ 145.", "+ 145"), "says '160 + 2320 + 145'; wanted a sentence that"),
     "two cells in a row": (lambda n: n.cells.insert(4, copy.deepcopy(n.cells[3])), "two code cells follow each other"),
 }
 

@@ -223,7 +223,9 @@ def test_slides_show_every_figure_and_ask_nobody(built, browser, tmp_path, name)
 # A hub
 
 FORMS = ["https://hub.example.edu", "https://hub.example.edu/", "https://hub.example.edu/hub/home",
-         "https://hub.example.edu/user/ada/lab", "https://hub.example.edu/hub/user-redirect/lab"]
+         "https://hub.example.edu/user/ada/lab", "https://hub.example.edu/hub/user-redirect/lab",
+         "https://hub.example.edu/user/ada/lab/tree/a%20b?reset#c", "https://hub.example.edu/hub/login?next=%2F",
+         "https://hub.example.edu/user-redirect/lab"]
 
 
 @pytest.mark.parametrize("form", [*FORMS, *(form.replace(".edu", ".edu:8443/jupyter") for form in FORMS)])

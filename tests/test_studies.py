@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 import course
 import notebooks
 import reach
-from studies import losses, mri_routes
+from studies import held_out_views, losses, mri_routes
 from studies.engine import check, grid
 from studies.engine.__main__ import choose, seeds_of, whole
 from studies.engine.rows import Rows, Study, StudyError, digest, flat, load
@@ -746,3 +746,17 @@ def test_masks_have_the_columns_that_their_names_say(kind):
         often = masks.float().mean(0)
         near, far = often[[12, 13, 18, 19]].mean(), often[[0, 1, 30, 31]].mean()
         assert (near > 3 * far) == (kind == "density") and far > 0.02
+
+
+def test_numbers_tuned_on_held_out_views_are_not_the_largest_tried():
+    """In most rows; up to 50° they may be, and then the chapter says so."""
+    table = stored(ROOT, "held_out_views")
+    ends, behind = {}, max(held_out_views.BEHIND)
+    for row in table:
+        if row["edge"] or row["steps"]:
+            at_end = float(row["edge"]) > 0.5 if row["edge"] else float(row["steps"]) == behind
+            ends.setdefault((row["split"], row["method"]), []).append(at_end)
+    often = {where for where, found in ends.items() if sum(found) > len(found) / 2}
+    text = (ROOT / "chapters/measured_tilts.ipynb").read_text(encoding="utf-8")
+    assert len(ends) > 8 and {split for split, _ in often} <= {"wedge"}
+    assert not often or "the largest number tried" in text

@@ -34,7 +34,8 @@ FORMS = ("https://github.com/OWNER/NAME, https://gitlab.com/GROUP/NAME, https://
 BINDER = rf"https://(?:github|gitlab)\.com/{NAME}/{NAME}"  # mybinder.org reaches no private host, the theme no subgroup
 BRANCH = r"\w[\w.-]*(?:/\w[\w.-]*)*"
 SITE = r"https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/[\w.~%-]+)*/?"  # http: GitHub Pages, until a certificate is there
-HUB = r"(https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/(?!hub|user)[\w.~-]+)*)(?:/(?:hub|user)(?:/[^?#]*)?)?/?"  # as pasted
+HUB = (r"(https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/(?!hub|user)[\w.~-]+)*)"
+       r"(?:/(?:hub|user|user-redirect)(?:[/?#].*)?)?/?")  # as pasted
 JUPYTER_BOOK = """
 import functools, importlib.metadata
 import notebooks  # before jsonschema, whose grammar it stops
@@ -176,6 +177,8 @@ def main() -> None:
         sys.exit(guard.unwritable(e))
     if found:
         sys.exit("\n".join(["the book is not right:", *found]))
+    for path in sorted({*(ROOT / "chapters").glob("[!.]*.ipynb")} - {*notebooks.chapters()}):
+        print(f"chapters/{path.name} is not in the book: _toc.yml has no line for it")
     print(f"the book: {(ROOT / '_build/html/index.html').as_uri()}")
 
 

@@ -6,6 +6,7 @@ Where the template fails, nothing is left behind.
 """
 import keyword
 import re
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +34,10 @@ def entered(toc: str, name: str, root: Path = ROOT) -> str:
     lines = toc.splitlines(keepends=True)
     last = max(i for i, line in enumerate(lines) if (file := re.search(r"- file: (\S+)", line))
                and (root / f"{file[1]}.ipynb").exists())
-    lines.insert(last + 1, re.sub(r"- file: \S+", f"- file: chapters/{name}", lines[last]))
+    entry = lines[last].partition("- file:")[0]
+    behind = next((i for i in range(last + 1, len(lines)) if not lines[i].startswith(f"{entry} ")), len(lines))
+    lines[last] = f"{lines[last].rstrip()}\n"  # the last line of the file may lack it
+    lines.insert(behind, f"{entry}- file: chapters/{name}\n")
     return "".join(lines)
 
 
@@ -53,6 +57,7 @@ def start(name: str, root: Path = ROOT) -> Path:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended as by Ctrl-C
     try:
         path = start(" ".join(sys.argv[1:]))
     except ValueError as e:

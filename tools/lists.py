@@ -24,15 +24,19 @@ EXERCISE = re.compile(r"^(`{3,})\{exercise\} *([^\n]*)\n:label: (\S+)\n(.*?)^\1$
 BOOK = yaml.safe_load("""
 type: object
 required: [short, question, description, card]
-description: short, question, description and card
+additionalProperties: false
+description: short, question, description and card, and perhaps form and again
 properties:
+  form: {enum: [2], description: 2}
+  again: {type: object, additionalProperties: {type: string}, description: "names of claims: {old: new}"}
   short: {type: string, minLength: 2, maxLength: 30, description: a text of 2 to 30 characters}
   question: {type: string, minLength: 10, maxLength: 120, description: a text of 10 to 120 characters}
   description: {type: string, minLength: 50, maxLength: 155, description: a text of 50 to 155 characters}
   card:
     type: object
     required: [figure, panels, alt]
-    description: figure, panels and alt
+    additionalProperties: false
+    description: figure, panels and alt, and perhaps zoom
     properties:
       figure: {type: string, description: the name of a figure of the chapter}
       panels:
@@ -55,23 +59,39 @@ MYSTNB = yaml.safe_load("""
 type: object
 description: an object with figure and image
 properties:
-  figure: {type: object, description: an object with name and caption}
-  image: {type: object, description: an object with alt}
+  figure:
+    type: object
+    description: an object with name and caption
+    additionalProperties: {type: string, description: a text}
+  image:
+    type: object
+    description: an object with alt
+    properties: {alt: {type: string, description: a text}}
 """)
 
 
-def unlike(form: dict, said, where: str) -> Iterator[tuple[str, str]]:
-    """(what is wrong, what to write) of metadata that should have this form."""
+MEASURED = yaml.safe_load("""
+type: object
+description: nothing by hand, make bench
+properties:
+  seconds: {type: number, description: "nothing by hand, make bench"}
+""")
+
+
+def unlike(form: dict, said, where: str, types: bool = False) -> Iterator[tuple[str, str]]:
+    """(what is wrong, what to write) of metadata that should have this form; `types`: where the type is another."""
     for e in jsonschema.Draft202012Validator(form).iter_errors(said):
-        got = e.message if e.validator == "required" else f"got {e.instance!r}"
-        yield f"metadata {'.'.join([where, *map(str, e.absolute_path)])}: {got}", e.schema["description"]
+        got = e.message if e.validator in ("required", "additionalProperties") else f"got {e.instance!r}"
+        if not types or e.validator == "type":
+            yield f"metadata {'.'.join([where, *map(str, e.absolute_path)])}: {got}", e.schema["description"]
 
 
-def misfits(notebook) -> Iterator[tuple[str, str]]:
+def misfits(notebook, types: bool = False) -> Iterator[tuple[str, str]]:
     """The same of all that a chapter says of itself and of its cells."""
-    yield from unlike(BOOK, notebook.metadata.get("book", {}), "book")
+    yield from unlike(BOOK, notebook.metadata.get("book", {}), "book", types)
+    yield from unlike(MEASURED, notebook.metadata.get("measured", {}), "measured", types)
     for i, cell in enumerate(notebooks.code_cells(notebook), 1):
-        yield from unlike(MYSTNB, cell.metadata.get("mystnb", {}), f"of cell [{i}] mystnb")
+        yield from unlike(MYSTNB, cell.metadata.get("mystnb", {}), f"of cell [{i}] mystnb", types)
 
 
 def complaints(root: Path = ROOT) -> list[str]:

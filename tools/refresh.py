@@ -16,6 +16,7 @@ import os
 import re
 import resource
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -228,26 +229,31 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
     fresh = multiprocessing.get_context("forkserver")  # a process for each, whose children are its own
     with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
         waiting = {pool.submit(measure, path, root, keep): path for path in paths}
-        for i, future in enumerate(as_completed(waiting), 1):
-            path = waiting[future]
-            try:
-                notebook, others, *figures = future.result()
-                if keep:
-                    if sources(read(path)) != sources(notebook):
-                        raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
-                                           "left as they were: call again")
-                    for said in keep_drift(notebook, others):
-                        print(f"{path.stem}, {said}", flush=True)
-                    notebook.metadata.setdefault("measured", times.record(*figures))
-                    store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
-            except (ChapterError, OSError) as e:
-                failed.append(path.stem)
-                said = guard.unwritable(e) if isinstance(e, OSError) else e
-                print(f"chapter {i} of {len(paths)}: FAILED {said}", flush=True)
-                continue
-            done[path.stem] = tuple(figures)
-            reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
-            print(f"chapter {i} of {len(paths)}: {path.stem}: {figures[0]:.1f} s{reason}", flush=True)
+        try:
+            for i, future in enumerate(as_completed(waiting), 1):
+                path = waiting[future]
+                try:
+                    notebook, others, *figures = future.result()
+                    if keep:
+                        if sources(read(path)) != sources(notebook):
+                            raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
+                                               "left as they were: call again")
+                        for said in keep_drift(notebook, others):
+                            print(f"{path.stem}, {said}", flush=True)
+                        notebook.metadata.setdefault("measured", times.record(*figures))
+                        store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
+                except (ChapterError, OSError) as e:
+                    failed.append(path.stem)
+                    said = guard.unwritable(e) if isinstance(e, OSError) else e
+                    print(f"chapter {i} of {len(paths)}: FAILED {said}", flush=True)
+                    continue
+                done[path.stem] = tuple(figures)
+                reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
+                print(f"chapter {i} of {len(paths)}: {path.stem}: {figures[0]:.1f} s{reason}", flush=True)
+        except KeyboardInterrupt:  # which may have come to this process alone
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
     if failed:
         raise SystemExit(f"left as they were: {', '.join(failed)}")
     return done
@@ -259,6 +265,7 @@ def main() -> None:
     ap.add_argument("--force", action="store_true", help="execute also what is not stale")
     ap.add_argument("--jobs", type=int, default=2, help="chapters at a time")
     args = ap.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended as by Ctrl-C
     try:
         chosen = choose(args.chapters)
         why = {path.stem: stale(path) for path in chosen}

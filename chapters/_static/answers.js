@@ -21,7 +21,7 @@ class AnswerCheck extends HTMLElement {
     const atom = () => {
       if (take("(")) return v = total(), take(")") ? v : NaN;
       const token = tokens[at++];
-      return Object.hasOwn(names, token) ? names[token] : /^\.?\d/.test(token) ? +token : NaN;
+      return names[token] ?? (/^\.?\d/.test(token) ? +token : NaN);
     };
     v = total();
     return at === tokens.length ? v : NaN;
@@ -53,7 +53,7 @@ class AnswerCheck extends HTMLElement {
     this.querySelector("p").id = asked;
     form.innerHTML = (items.length ? `<fieldset aria-labelledby="${asked}">${items.map((item, i) =>
       `<label><input type="radio" name="said" value="${"abcdefgh"[i]}"> <span>${item.firstElementChild.innerHTML}</span></label>`).join("")}</fieldset>`
-      : `<label>Your answer <input name="said" autocomplete="off" autocapitalize="off" aria-describedby="${asked}"></label>`)
+      : `<label>Your answer <input name="said" maxlength="99" autocomplete="off" autocapitalize="off" aria-describedby="${asked}"></label>`)
       + `<button>Check</button><p class="answer-said" aria-live="polite"></p>`;
     this.append(form);
     const field = form.elements.said, show = () => {

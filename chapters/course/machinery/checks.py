@@ -14,7 +14,7 @@ from typing import NamedTuple
 FOLDER = Path(__file__).resolve().parents[2]  # the chapters, or what a notebook of its own has unpacked
 FENCE = re.compile(r"^(`{3,})\{(check|predict)\} (\S+)\n(.*?)^\1$", re.M | re.S)
 MARK = re.compile(r"(= |~ |- \[[x ]\] |> |% )")
-TOKEN = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]+\d*|\S")
+TOKEN = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[A-Za-z]+[0-9]*|\S")
 PERCENT = r"(?:%|per ?cent)"
 NUMBER = "a number: write 0.5, 1/64 or 2^10"
 LIKE = {"number": NUMBER, "percent": NUMBER, "list": "numbers: write 4, 1, 8",
@@ -83,9 +83,12 @@ def value(text: str, names: dict | None = None) -> float:
             result = total()
             return result if take(")") else math.nan
         token, at = tokens[at], min(at + 1, len(tokens) - 1)
-        return float(token) if re.match(r"\.?\d", token) else (names or {}).get(token, math.nan)
+        return float(token) if re.match(r"\.?[0-9]", token) else (names or {}).get(token, math.nan)
 
-    result = total()
+    try:
+        result = total()
+    except RecursionError:  # of a thousand brackets
+        return math.nan
     return result if at == len(tokens) - 1 else math.nan
 
 
@@ -197,6 +200,8 @@ def like(check: Check) -> str:
 
 def reply(check: Check, answer: str) -> tuple[bool, str]:
     """Whether an answer is right, and what is said to it; _static/answers.js says the same on the page."""
+    if not answer.strip():
+        return False, "No answer is given yet."
     if check.kind == "choice":
         letters = [letter(i) for i in range(len(check.misses))]
         said = answer.strip().lower()
@@ -216,13 +221,13 @@ def reply(check: Check, answer: str) -> tuple[bool, str]:
 
 def of_chapter(chapter: str) -> dict[str, Check]:
     """The tables of a chapter, from its notebook, or from the file that a notebook of its own has unpacked."""
+    there = sorted({path.stem for kind in ("ipynb", "checks") for path in FOLDER.glob(f"*.{kind}")})
+    if chapter not in there:
+        raise ValueError(f"name: got the chapter {chapter!r}, wanted one of {', '.join(there)}: "
+                         "ex-CHAPTER-WORD or predict-CHAPTER-WORD")
     lone, notebook = FOLDER / f"{chapter}.checks", FOLDER / f"{chapter}.ipynb"
     if lone.exists():
         return {name: Check(*fields) for name, fields in json.loads(base64.b64decode(lone.read_bytes())).items()}
-    if not notebook.exists():
-        there = sorted({path.stem for path in FOLDER.glob("*.ipynb")} | {path.stem for path in FOLDER.glob("*.checks")})
-        raise ValueError(f"name: got the chapter {chapter!r}, wanted one of {', '.join(there)}: "
-                         "ex-CHAPTER-WORD or predict-CHAPTER-WORD")
     cells = json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"]
     return tables("\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"))
 
@@ -253,7 +258,7 @@ def judged(name: str, answer) -> tuple[bool, str]:
         raise ValueError(f"name: got {name!r}, wanted one of {', '.join(found) or 'none: the chapter has no checks'}")
     try:
         return reply(found[name], as_text(answer, found[name]))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"answer: got {type(answer).__name__}, wanted {like(found[name])}") from None
 
 

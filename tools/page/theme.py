@@ -69,15 +69,16 @@ TEMPLATES = {
         Literal(BOOK, "chapter's number on paper", r'class="onlyprint">\s*<h1>\{\{ pagetitle \}\}</h1>')]}
 # In scripts. The theme asks of each box that may scroll whether it does, so that it can be focused; that lays out the
 # whole page. Here such boxes can be focused from the start, and those that do not scroll no longer once they are laid
-# out. A copy button's only name would be the title of its picture, which not every browser takes for one.
+# out; in a frame of its own, as WebKit may complain of a loop else. A copy button's only name would be the title of its
+# picture, which not every browser takes for one.
 STATIC = {
     "scripts/pydata-sphinx-theme.js": [
         Literal(PST, "focus of formulas", re.escape('["pre",'), '[".katex-display","pre",'),
         Literal(PST, "focus without a layout", re.escape(
             '.forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})'),
-            ".forEach(e=>(window.boxes??=new ResizeObserver(all=>all.forEach(({target:e})=>\n"
+            ".forEach(e=>(window.boxes??=new ResizeObserver(all=>requestAnimationFrame(()=>all.forEach(({target:e})=>\n"
             "e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?e.tabIndex=0:"
-            'e.removeAttribute("tabindex")))).observe(e))')],
+            'e.removeAttribute("tabindex"))))).observe(e))')],
     "copybutton.js": [
         Literal("sphinx-copybutton", "name of the copy button", 'class="copybtn o-tooltip--left"',
                 """aria-label="${messages[locale]['copy_to_clipboard']}" class="copybtn o-tooltip--left\"""")],

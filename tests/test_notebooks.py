@@ -104,12 +104,12 @@ def of_text(name, notebook):
     cited = ",".join(re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text)).split(",")
     for key in sorted({key.strip() for key in cited} - BIB - {""}):
         yield f"cites {key}, which references.bib lacks", f"@article{{{key}, …}} in references.bib"
-    outputs, elsewhere = notebooks.outputs(notebook), {one: at for at, made in CLAIMS.items() if at != name
-                                                       for one in made}
+    outputs = notebooks.outputs(notebook)
+    elsewhere = {one: at for at, made in CLAIMS.items() if at != name for one in made}
     claimed = Counter(r["name"] for r in notebooks.records(outputs))
     for one in claimed:
         if claimed[one] > 1 or one in elsewhere:
-            yield f"the claim {one!r} is made again{' in ' + elsewhere.get(one, 'this chapter')}", "another name"
+            yield f"the claim {one!r} is made again in {elsewhere.get(one, 'this chapter')}", "another name"
     if max(claimed.values(), default=1) == 1:  # else they are compared with one another
         for said in ledger.wrong(notebook, BIB | set(ledger.NO_KEYS)):
             yield said, "what CONTRIBUTING says under \"A claim\""
@@ -292,8 +292,8 @@ def of_frame(name, notebook):
     if len(notebooks.code_cells(notebook)) < 2 or notebook.cells[0].cell_type != "markdown":
         yield "no chapter yet", "a first cell of text, then code: make chapter NAME=my_topic makes such a notebook"
     codes = {f"cell [{i}]": cell.source for i, cell in enumerate(notebooks.code_cells(notebook), 1)}
-    for where, code in (codes | {f"the solution {one}": code for one, code in notebooks.solutions(notebook).items()}
-                        ).items():
+    codes |= {f"the solution {one}": code for one, code in notebooks.solutions(notebook).items()}
+    for where, code in codes.items():
         try:
             ast.parse(code)
         except SyntaxError as e:
@@ -303,9 +303,8 @@ def of_frame(name, notebook):
 def lacks(name, notebook):
     """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
     every = of_metadata, of_text, of_code, of_symbols, of_form, of_checks, of_solutions
-    return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}"
-            for of in ((of_frame,) if list(of_frame(name, notebook)) else every)
-            for wrong, wanted in of(name, notebook)]
+    found = list(of_frame(name, notebook)) or [one for of in every for one in of(name, notebook)]
+    return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}" for wrong, wanted in found]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -10,6 +10,7 @@ outputs that another program stored are stale, and nothing is by a comment. A ch
 leaves the stored notebook as it was.
 """
 import argparse
+import contextlib
 import errno
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -213,6 +215,17 @@ def measure(path: Path, root: Path = ROOT, drift: bool = False):
     return notebook, others, *seconds, peak
 
 
+@contextlib.contextmanager
+def ended_together() -> Iterator[None]:
+    """End the workers on an interruption, which may have come to this process alone; else the pool waits for them."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
+
+
 def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = True, why: dict | None = None) -> dict:
     """Execute chapters, `jobs` at a time, and store outputs and drift, unless `keep` is false; says what it does.
 
@@ -227,33 +240,28 @@ def run(paths: list[Path], *, jobs: int = 1, root: Path = ROOT, keep: bool = Tru
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch in the kernels: one thread gives the same digits every time
     done, failed = {}, []
     fresh = multiprocessing.get_context("forkserver")  # a process for each, whose children are its own
-    with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(jobs, fresh, max_tasks_per_child=1) as pool, ended_together():
         waiting = {pool.submit(measure, path, root, keep): path for path in paths}
-        try:
-            for i, future in enumerate(as_completed(waiting), 1):
-                path = waiting[future]
-                try:
-                    notebook, others, *figures = future.result()
-                    if keep:
-                        if sources(read(path)) != sources(notebook):
-                            raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
-                                               "left as they were: call again")
-                        for said in keep_drift(notebook, others):
-                            print(f"{path.stem}, {said}", flush=True)
-                        notebook.metadata.setdefault("measured", times.record(*figures))
-                        store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
-                except (ChapterError, OSError) as e:
-                    failed.append(path.stem)
-                    said = guard.unwritable(e) if isinstance(e, OSError) else e
-                    print(f"chapter {i} of {len(paths)}: FAILED {said}", flush=True)
-                    continue
-                done[path.stem] = tuple(figures)
-                reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
-                print(f"chapter {i} of {len(paths)}: {path.stem}: {figures[0]:.1f} s{reason}", flush=True)
-        except KeyboardInterrupt:  # which may have come to this process alone
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
+        for i, future in enumerate(as_completed(waiting), 1):
+            path = waiting[future]
+            try:
+                notebook, others, *figures = future.result()
+                if keep:
+                    if sources(read(path)) != sources(notebook):
+                        raise ChapterError(f"{path.stem}: somebody saved it while it was executed; its outputs are "
+                                           "left as they were: call again")
+                    for said in keep_drift(notebook, others):
+                        print(f"{path.stem}, {said}", flush=True)
+                    notebook.metadata.setdefault("measured", times.record(*figures))
+                    store(notebook, path)  # here and not in the worker, which may outlive a killed refresh
+            except (ChapterError, OSError) as e:
+                failed.append(path.stem)
+                said = guard.unwritable(e) if isinstance(e, OSError) else e
+                print(f"chapter {i} of {len(paths)}: FAILED {said}", flush=True)
+                continue
+            done[path.stem] = tuple(figures)
+            reason = f", because of {' and '.join(why[path.stem])}" if why and why[path.stem] else ""
+            print(f"chapter {i} of {len(paths)}: {path.stem}: {figures[0]:.1f} s{reason}", flush=True)
     if failed:
         raise SystemExit(f"left as they were: {', '.join(failed)}")
     return done

@@ -15,8 +15,9 @@ energy; `correlation` the same over both norms, so that a detail that is amplifi
 steepest step near the truth's edges, as a share of the truth's; `distance` that of the features; `grey` the share of
 pixels between 0.2 and 0.8, of which the discs have none.
 
-Not covered: networks of more than 11 241 weights; longer trainings; a learning rate for each loss; features of a large
-network, trained on photographs; other weights; adversaries that look at more than 17 pixels.
+Not covered: networks of more than 11 241 weights; longer trainings; a learning rate for each loss, which the study
+`losses_rates` has; features of a large network, trained on photographs; other weights; adversaries that look at more
+than 17 pixels.
 """
 import copy
 import functools

@@ -23,7 +23,7 @@ from studies.engine import grid
 from studies.learned_versus_tv import tv
 from studies.unet_versus_cnn import linear, train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "rmse_base", "lines": "task", "panels": "method",
           "where": {"method": ["network", "nothing"],
                     "task": ["base", "noise 0.01", "noise 0.1", "blur 0.6", "blur 1.8", "photo", "text"]}}

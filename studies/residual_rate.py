@@ -18,7 +18,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import linear, make_cnn, people
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "form", "panels": "rate", "where": {"activation": ["relu", "none"]}}
 SIDE = 128                     # pixels, side of the slices
 PATIENTS = 12, 6               # training, test

@@ -21,7 +21,7 @@ from studies.learned_versus_tv import tv
 from studies.unet_versus_cnn import BLUR, PATIENTS, SIDE, TASKS, VIEWS, errors, judge, people, spoil, train
 from studies.unet_versus_cnn import streaks as with_streaks
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": ["method", "shortcut"], "panels": "of", "where": {"of": ["skips"]}}
 CHANNELS = 9              # of the wide UNet's finest level
 TUNING, STEPS = 4, 200

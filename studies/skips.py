@@ -16,7 +16,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import judge, people, rival, spoil, train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": ["method", "skips", "shortcut"], "panels": "levels"}
 SIDE = 128               # pixels, side of the slices
 PATIENTS = 24, 6         # training, test

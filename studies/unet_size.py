@@ -15,7 +15,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import BATCH, FIELD, PATIENTS, SLOPE, judge, make_cnn, people, rival, spoil, train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "method", "panels": "size", "where": {"rate": [0.0, 4e-3], "size": [
     "a tenth of the weights", "ten times the weights", "four times the patients"]}}
 CHANNELS = {"small": (2, 4), "medium": (5, 10), "large": (16, 33)}  # of the UNet's finest level, of the CNN

@@ -17,7 +17,7 @@ from torch import nn
 import course
 from studies.engine import grid
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"lines": "method", "panels": "task", "where": {"rate": [0.0, 4e-3]}}
 SIDE = 48             # pixels, side of the slices
 PATIENTS = 48, 12     # training, test

@@ -34,7 +34,8 @@ UPDATES = 150, 600, 2400
 NETWORK = {"method": ["network"], "updates": [UPDATES]}
 GRID = (grid(images=["chest", "even"], slices=[10], channels=[0], method=["nothing", "linear", "tikhonov", "tv"],
              updates=[0])
-        + grid(images=["chest", "even"], slices=[10], channels=[16], **NETWORK)
+        + grid(images=["chest"], slices=[10], channels=[16], **NETWORK)
+        + grid(images=["even"], slices=[10, 100], channels=[16], method=["network"], updates=[(*UPDATES, 9600)])
         + grid(images=["chest"], slices=[1, 100], channels=[16], **NETWORK)
         + grid(images=["chest"], slices=[10], channels=[4], **NETWORK)
         + grid(images=["chest"], slices=[10], channels=[64], method=["network"], updates=[(150, 600)]))

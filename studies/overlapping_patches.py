@@ -21,8 +21,11 @@ SIDE, PATCH = 160, 32             # pixels, of a slice and of a patch
 TOP, COLUMNS = 64, (16, 48, 80, 112)  # pixels, where the test patches begin
 SIGMA = 0.02                      # standard deviation of the noise, grey levels
 RATES = {5: 1e-2, 16: 1e-2, 40: 2.5e-3}  # by channels; at 1e-2 some of the widest die
-GRID = (grid(patient=["same", "other"], distance=[0, 16, 32], channels=[16], updates=[(200, 800)])
-        + grid(patient=["same", "other"], distance=[0], channels=[5, 40], updates=[(200, 800)]))
+PATIENT = {"patient": ["same", "other"]}
+GRID = (grid(**PATIENT, distance=[0, 16], channels=[16], updates=[(200, 800, 3200)])
+        + grid(**PATIENT, distance=[32], channels=[16], updates=[(200, 800)])
+        + grid(**PATIENT, distance=[0], channels=[5], updates=[(200, 800)])
+        + grid(**PATIENT, distance=[0, 16], channels=[40], updates=[(200, 800)]))
 
 
 def patches(x, rows):

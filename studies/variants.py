@@ -1,18 +1,18 @@
 """Does another stage than two convolutions, or a gate on the skips, make a better UNet of equal size?
 
-Blurred and noisy chest slices of 48 pixels. The UNets have two levels. Their stages are plain, residual, dense or
-multi-branch, or plain with an attention gate on each skip; `channels`, those of the finest grid, set the size. `start`
-says which weights a training begins with: He's, or He's with a zero second convolution in every stage, so that a
-residual stage is the identity at first. A training spends the last eighth of its updates at a tenth of its learning
-rate. Beside the networks stand the linear filter that least squares fits to the same pictures, 17 pixels wide, total
-variation with the weight that is best for four training pictures, and doing nothing. Of gates the rows have the error
-with every map replaced by its mean over the picture (`rmse_flat`), and the shares of a map's variance, averaged over
-both levels, that three pictures explain: the steepness of the truth (`edges`), the size of the input's error around a
-pixel (`wrong`), the brightness of the truth (`light`); and the first two again for the gates before training. Patients,
-noise, weights and batches come from the seed.
+Chest slices of 48 pixels, blurred and noisy, or with the streaks of filtered back-projection from eight views. The
+UNets have two levels. Their stages are plain, residual, dense or multi-branch, or plain with an attention gate on each
+skip; `channels`, those of the finest grid, set the size. `start` says which weights a training begins with: He's, or
+He's with a zero second convolution in every stage, so that a residual stage is the identity at first. A training spends
+the last eighth of its updates at a tenth of its learning rate. Beside the networks stand the linear filter that least
+squares fits to the same pictures, 17 pixels wide, total variation with the weight that is best for four training
+pictures, and doing nothing. Of gates the rows have the error with every map replaced by its mean over the picture
+(`rmse_flat`), and the shares of a map's variance, averaged over both levels, that three pictures explain: the steepness
+of the truth (`edges`), the size of the input's error around a pixel (`wrong`), the brightness of the truth (`light`);
+and the first two again for the gates before training. Patients, noise, weights and batches come from the seed.
 
-Not covered: the streaks of few views and PyTorch's default weights, which `run` knows and nobody has computed; other
-learning rates; larger networks, more levels, deeper stages; normalisation; more patients; larger pictures.
+Not covered: PyTorch's default weights, which `run` knows and nobody has computed; other learning rates on streaks;
+larger networks, more levels, deeper stages; normalisation; more patients; larger pictures.
 """
 import math
 
@@ -39,7 +39,7 @@ from studies.unet_versus_cnn import (
 )
 
 SEEDS = 10
-FIGURE = {"lines": "method", "panels": "channels"}
+FIGURE = {"lines": "method", "panels": "rate", "where": {"task": ["blur"], "channels": [0, 6]}}
 UPDATES = 120, 480, 960
 TV_WEIGHTS = torch.tensor([1e-3, 3e-3, 1e-2, 3e-2, 1e-1])  # of total variation
 TV_STEPS, TV_PICTURES = 300, 4
@@ -48,14 +48,18 @@ IDENTITY = {"method": ["residual"], "start": ["identity"]}
 BESIDE = {"method": ["tv", "linear", "nothing"], "start": ["none"]}
 
 
-def cells(kind, channels, rate, updates):
+def cells(kind, channels, rate, updates, task="blur"):
     """The part of the grid for these methods and their start."""
-    return grid(task=["blur"], method=kind["method"], channels=[channels], start=kind["start"], rate=[rate],
+    return grid(task=[task], method=kind["method"], channels=[channels], start=kind["start"], rate=[rate],
                 updates=[updates])
 
 
 GRID = (cells(BESIDE, 0, 0.0, 0) + cells(HE, 3, 4e-3, UPDATES[:2]) + cells(IDENTITY, 3, 4e-3, UPDATES[:2])
-        + cells(HE, 6, 4e-3, UPDATES) + cells(IDENTITY, 6, 4e-3, UPDATES))
+        + cells(HE, 6, 4e-3, UPDATES) + cells(IDENTITY, 6, 4e-3, UPDATES)
+        + cells(HE, 6, 1e-3, UPDATES) + cells(IDENTITY, 6, 1e-3, UPDATES)
+        + cells(HE, 6, 1.6e-2, UPDATES) + cells(IDENTITY, 6, 1.6e-2, UPDATES)
+        + cells(BESIDE, 0, 0.0, 0, "streaks") + cells(HE, 6, 4e-3, UPDATES, "streaks")
+        + cells(IDENTITY, 6, 4e-3, UPDATES, "streaks"))
 
 
 def conv(a, b, size=3, dilation=1):

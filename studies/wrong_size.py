@@ -33,7 +33,7 @@ FIGURE = {"metric": "rmse_base", "lines": "task", "panels": "channels", "where":
 MADE_FOR = ["base", "noise 0.1", "blur 0.6", "text"]
 GRID = (grid(task=MADE_FOR, channels=[3, 36], images=[12], updates=[(400, 1600)])
         + grid(task=MADE_FOR, channels=[12], images=[1, 80], updates=[(400, 1600)])
-        + grid(task=MADE_FOR, channels=[12], images=[12], updates=[(400, 1600, 6400)]))
+        + grid(task=[*MADE_FOR, "noise 0.01"], channels=[12], images=[12], updates=[(400, 1600, 6400)]))
 
 
 def more(family, count, seed):

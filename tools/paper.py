@@ -21,11 +21,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urljoin
 
+import deflate
 import numpy as np
 import pikepdf
 import yaml
@@ -284,8 +286,10 @@ def packed(path: Path, bookmarks: list[str]) -> None:
         for thing in pdf.objects:
             if isinstance(thing, pikepdf.Stream) and thing.get("/Subtype") == "/Image":
                 repack(thing)
-        pikepdf.settings.set_flate_compression_level(9)
-        pdf.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate, recompress_flate=True)
+            if isinstance(thing, pikepdf.Stream) and thing.get("/Filter") == "/FlateDecode":
+                data = bytes(deflate.zlib_compress(zlib.decompress(thing.read_raw_bytes()), 10))
+                thing.write(data, filter=pikepdf.Name.FlateDecode, decode_parms=thing.get("/DecodeParms"))
+        pdf.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 
 def number_contents(pdf: pikepdf.Pdf) -> None:

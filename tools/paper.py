@@ -283,10 +283,10 @@ def packed(path: Path, bookmarks: list[str]) -> None:
             for item, title in zip(found, bookmarks):
                 item.title = title
         number_contents(pdf)
-        for thing in pdf.objects:
-            if isinstance(thing, pikepdf.Stream) and thing.get("/Subtype") == "/Image":
+        for thing in (one for one in pdf.objects if isinstance(one, pikepdf.Stream)):
+            if thing.get("/Subtype") == "/Image":
                 repack(thing)
-            if isinstance(thing, pikepdf.Stream) and thing.get("/Filter") == "/FlateDecode":
+            if thing.get("/Filter") == "/FlateDecode":
                 data = bytes(deflate.zlib_compress(zlib.decompress(thing.read_raw_bytes()), 10))
                 thing.write(data, filter=pikepdf.Name.FlateDecode, decode_parms=thing.get("/DecodeParms"))
         pdf.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate)

@@ -70,6 +70,15 @@ def test_a_cell_that_fails_is_red(book, tmp_path):
     assert "page: ValueError: claim 'page_gain': condition 'told': got shape (4,)" in done.stderr
 
 
+def test_an_assertion_that_fails_is_told_with_its_line(book, tmp_path):
+    other = shutil.copytree(book, tmp_path / "book")
+    path = other / "chapters/page.ipynb"
+    path.write_text(path.read_text().replace('"import course\\n",', '"import course\\n",\n    "wet = 2\\n",\n'
+                                             '    "assert wet == 1  # as told\\n",'))
+    done = make_claims(other, "0")
+    assert done.returncode == 1 and "page: AssertionError: assert wet == 1  # as told\n" in done.stderr
+
+
 def test_claims_are_judged_by_the_rows_of_another_folder(book, tmp_path):
     other = shutil.copytree(book, tmp_path / "book")
     path = other / "chapters/page.ipynb"

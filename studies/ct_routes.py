@@ -24,7 +24,7 @@ from studies.engine import grid
 from studies.learned_versus_tv import gradient, tv
 from studies.unet_versus_cnn import train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "psnr", "lines": "method", "panels": "bodies", "where": {"data": ["fine"], "pairs": [0, 600]}}
 SIDE, FINE = 40, 4         # pixels, side of the images; how many times finer the bodies are drawn
 VIEWS, FEWER = 16, 12      # equispaced angles; those of a test with fewer

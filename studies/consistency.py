@@ -26,7 +26,7 @@ import course
 from studies.engine import grid
 from studies.learned_versus_tv import tv
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "body", "lines": "method", "panels": "bodies",
           "where": {"data": ["fine"], "noise": [0.02], "pairs": [0, 400],
                     "method": ["tikhonov", "tv", "unet", "unet16", "null", "passes"]}}

@@ -12,7 +12,7 @@ import course
 from studies.consistency import MAKE, TEST, TIKHONOV, judge, measured, scanner, share, tikhonov, train, tuned
 from studies.engine import grid
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "body", "lines": "rate", "panels": "bodies"}
 UPDATES = 150, 600, 2400
 PAIRS, NOISE = 400, 0.02

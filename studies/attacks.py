@@ -26,7 +26,7 @@ from studies.engine import grid
 from studies.learned_versus_tv import gradient, gradient_T
 from studies.unet_versus_cnn import train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "worst", "lines": "method", "panels": "bodies"}
 SIDE, FINE = 32, 4         # pixels, side of the images; how many times finer the bodies are drawn
 VIEWS = 8

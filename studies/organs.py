@@ -24,7 +24,7 @@ from studies.attacks import FINE, ORGAN, contrast_at, disc, drawn, measured, pix
 from studies.engine import grid
 from studies.unet_versus_cnn import train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "drawn", "lines": "method", "panels": "views", "where": {"share": [1.0], "contrast": [0.5]}}
 TEST = 48
 MEMBERS = 3

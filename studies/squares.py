@@ -18,7 +18,7 @@ import course
 from studies.engine import grid
 from studies.unet_versus_cnn import train
 
-SEEDS = 5
+SEEDS = 10
 FIGURE = {"metric": "likely", "lines": "loss", "panels": "odds"}
 SIDE, SQUARE = 12, 3       # pixels
 PAIRS, TEST, BATCH = 2000, 200, 20

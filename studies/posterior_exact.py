@@ -24,7 +24,7 @@ from torch import nn
 import course
 from studies.engine import grid
 
-SEEDS = 7
+SEEDS = 10
 FIGURE = {"metric": "to_mean", "lines": ["method", "denoiser"], "panels": "level",
           "where": {"method": ["admm", "pgd"], "steps": [100, 400]}}
 SIDE, VIEWS = 16, 3        # pixels; equispaced angles

@@ -6,9 +6,11 @@ images of patients without it, less the true one, over the contrast of training;
 it. Methods: filtered back-projection; Tikhonov and total variation, tuned on 24 bodies with the organ; the exact mean
 for a Gaussian prior with the mean and the covariance of the training bodies; three UNets on Tikhonov, which differ in
 their weights and batches, and of which the first is measured. `betrayed` is how often, of a patient without the organ
-and one with it, the former has the larger residual in the data; `split` the same for the disagreement of the three
-UNets in the organ's place; `surprise` for the distance of the data from their mean in units of their covariance;
-`data` for the likelihood ratio of the Gaussian prior with and without the organ, which is told what to look for.
+and one with it, the former has the larger residual in the data, `betrayed_share` if it is counted as a share of the
+data; `smaller` how often the data themselves are smaller, as the organ adds to them. `split` is the same for the
+disagreement of the three UNets in the organ's place, `surprise` for the distance of the data from their mean in units
+of their covariance, `data` for the likelihood ratio of the Gaussian prior with and without the organ, which is told
+what to look for.
 `imposed` is `drawn` after the data have been imposed on the image. A lesion that no training body has, in another
 place, comes back with the share `lesion` of its contrast of 0.4, or `lesion_faint` of 0.15; `seen` is how often the
 place is brighter in a patient with it than in one without. Patients, noise, weights and batches come from the seed,
@@ -32,8 +34,7 @@ LESION = 1.2, 19, 13       # radius, row, column (pixels)
 UPDATES = 160, 640
 GRID = (grid(views=[3, 8], share=[1.0], contrast=[0.5], method=["fbp", "tikhonov", "tv", "gauss"], updates=[0])
         + grid(views=[3], share=[0.5, 0.9], contrast=[0.5], method=["gauss"], updates=[0])
-        + grid(views=[3], share=[1.0], contrast=[0.5], method=["unet"], updates=[UPDATES])
-        + grid(views=[8], share=[1.0], contrast=[0.5], method=["unet"], updates=[UPDATES[:1]])
+        + grid(views=[3, 8], share=[1.0], contrast=[0.5], method=["unet"], updates=[UPDATES])
         + grid(views=[3], share=[0.5, 0.9], contrast=[0.5], method=["unet"], updates=[UPDATES[:1]])
         + grid(views=[3], share=[1.0], contrast=[0.2], method=["gauss"], updates=[0])
         + grid(views=[3], share=[1.0], contrast=[0.2], method=["unet"], updates=[UPDATES[:1]]))
@@ -54,10 +55,14 @@ def judge(members, views, contrast, seed):
     x_hat = {name: f(z) for name, z in y.items()}
     trained, true = contrast_at(pixels(organ)), contrast_at(pixels(without))
     beyond = {name: (contrast_at(z) - true) / trained for name, z in x_hat.items()}
-    residual = {name: (attacks.sizes(K(x_hat[name]) - y[name]) / attacks.sizes(y[name])).flatten() for name in x}
+    norms = {name: attacks.sizes(z).flatten() for name, z in y.items()}
+    residual = {name: attacks.sizes(K(x_hat[name]) - y[name]).flatten() for name in x}
+    relative = {name: residual[name] / norms[name] for name in x}
     imposed = x_hat["without"] + K.pinv(y["without"] - K(x_hat["without"]))
     row = {"drawn": beyond["without"].mean(), "kept": beyond["with"].mean(),
            "betrayed": larger(residual["without"], residual["with"]), "told": larger(beyond["with"], beyond["without"]),
+           "betrayed_share": larger(relative["without"], relative["with"]),
+           "smaller": larger(norms["with"], norms["without"]),
            "psnr": attacks.psnr(x_hat["with"], pixels(x["with"])),
            "imposed": ((contrast_at(imposed) - true) / trained).mean()}
     if len(members) > 1:

@@ -10,11 +10,10 @@ and one with it, the former has the larger residual in the data, `betrayed_share
 data; `smaller` how often the data themselves are smaller, as the organ adds to them. `split` is the same for the
 disagreement of the three UNets in the organ's place, `surprise` for the distance of the data from their mean in units
 of their covariance, `data` for the likelihood ratio of the Gaussian prior with and without the organ, which is told
-what to look for.
-`imposed` is `drawn` after the data have been imposed on the image. A lesion that no training body has, in another
-place, comes back with the share `lesion` of its contrast of 0.4, or `lesion_faint` of 0.15; `seen` is how often the
-place is brighter in a patient with it than in one without. Patients, noise, weights and batches come from the seed,
-those of the test too.
+what to look for. `imposed` is `drawn` after the data have been imposed on the image. A lesion that no training body
+has, in another place, comes back with the share `lesion` of its contrast of 0.4, or `lesion_faint` of 0.15; `seen` is
+how often the place is brighter in a patient with it than in one without. Patients, noise, weights and batches come from
+the seed, those of the test too.
 
 Not covered: organs that vary in place or size, other priors, other networks, the lesions of physicians.
 """

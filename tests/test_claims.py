@@ -77,6 +77,8 @@ def test_an_assertion_that_fails_is_told_with_its_line(book, tmp_path):
                                              '    "assert wet == 1  # as told\\n",'))
     done = make_claims(other, "0")
     assert done.returncode == 1 and "page: AssertionError: assert wet == 1  # as told\n" in done.stderr
+    with pytest.raises(refresh.ChapterError, match=re.escape("page, cell [1]: AssertionError: assert wet == 1")):
+        refresh.execute(path, other)
 
 
 def test_claims_are_judged_by_the_rows_of_another_folder(book, tmp_path):

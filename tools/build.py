@@ -46,7 +46,6 @@ main()
 SEEN = re.compile(r"^[\s\"]*(?:#+ .*|\([\w-]+\)=|:label: .*|:name: .*|\$\$ \(.*|`{3,}\{exercise\}.*|name\": \"fig-.*)",
                   re.M)  # lines of a source that name something
 TEXTS = {".css", ".html", ".js", ".json", ".py", ".svg", ".txt"}  # ours, among what systems and editors lay there
-NOISE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def place(repository: str) -> tuple[str, str]:
@@ -149,7 +148,7 @@ def render(repository: str = "", branch: str = "main", root: Path = ROOT, site: 
     if not done.returncode:
         stamp.write_text(now)
         return []
-    lines = NOISE.sub("", done.stdout + done.stderr).splitlines()
+    lines = notebooks.ANSI.sub("", done.stdout + done.stderr).splitlines()
     return [placed(line, root) for line in lines if re.search(r"WARNING|ERROR|Error: \S", line)] or lines[-20:]
 
 

@@ -8,7 +8,6 @@ STORE=FOLDER` left them, else the stored ones.
 """
 import argparse
 import os
-import re
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -45,14 +44,8 @@ def run(path: Path, rows: Path | None) -> tuple[list[dict], list[str]]:
         notebook.cells.insert(0, new_code_cell(ROWS.format(str(rows))))
     refresh.kernel(notebook, path.parent, allow_errors=True).execute()
     outputs = notebooks.outputs(notebook)
-    return notebooks.records(outputs), [f"{path.stem}: {out.ename}: {out.evalue or failing(out)}" for out in outputs
-                                        if out.output_type == "error"]
-
-
-def failing(error) -> str:
-    """The line of the cell that raised it; an assertion of a chapter has no words of its own."""
-    told = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback))
-    return next(iter(re.findall(r"^-+> *\d+ +(.*)", told, re.MULTILINE)), "")
+    return notebooks.records(outputs), [f"{path.stem}: {notebooks.raised(out, out.traceback)}"
+                                        for out in outputs if out.output_type == "error"]
 
 
 def main() -> None:

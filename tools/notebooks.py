@@ -24,11 +24,18 @@ CLEAN_METADATA = {  # the language for nbconvert, without the version that a ker
                       "nbconvert_exporter": "python"}}
 GLUED = "application/papermill.record/"  # before the MIME type of a number for the prose
 IGNORED = {"application/vnd.jupyter.widget-view+json"}  # carries a fresh identifier in every run
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
 FRAMES = re.compile(r'data-shape="(\d+) (\d+)".*?data:image/webp;base64,([\w+/=]+)', re.S)  # of course.explore
 
 
 class ChapterError(Exception):
     """A chapter could not be read or executed; the message names chapter, cell as Jupyter numbers it, and error."""
+
+
+def raised(error, traceback: list[str]) -> str:
+    """What a cell raised; where that has no words, as an assertion of a chapter, the line of the cell."""
+    lines = re.findall(r"^-+> *\d+ +(.*)", ANSI.sub("", "\n".join(traceback)), re.MULTILINE)
+    return f"{error.ename}: {error.evalue or ''.join(lines[:1])}"
 
 
 def read_text(path: Path) -> str:

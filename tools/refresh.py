@@ -35,6 +35,7 @@ from notebooks import (  # before nbformat, which it makes quick
     code,
     code_cells,
     digest,
+    raised,
     read,
     read_text,
     store,
@@ -167,7 +168,7 @@ def execute(path: Path, root: Path = ROOT, machine: dict | None = None):
     try:
         client.execute(env={**os.environ, **(machine or {})})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as e:
-        said = f"{e.ename}: {e.evalue}" if isinstance(e, CellExecutionError) else type(e).__name__
+        said = raised(e, [e.traceback]) if isinstance(e, CellExecutionError) else type(e).__name__
         raise ChapterError(f"{path.stem}, cell [{len(started)}]{told}: {said}") from None
     for i, cell in enumerate(cells, 1):
         for out in cell.outputs:

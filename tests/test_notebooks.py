@@ -238,6 +238,16 @@ def names_of(code):
     return {name for name, given in parts(tree) if given}, {name for name, given in first.items() if not given}, called
 
 
+def of_order(name, notebook):
+    """[(what is wrong, what to write)] of cells that give something else once a later one has run."""
+    cells = [names_of(c.source) for c in notebooks.code_cells(notebook)]
+    for i, (own, needed, called) in enumerate(cells):
+        for one in sorted(needed | called - own):
+            later = [k for k, (given, *_) in enumerate(cells) if one in given and k > i]
+            if later and any(one in given for given, *_ in cells[:i]):
+                yield f"cell [{i + 1}] takes {one!r}, which cell [{later[0] + 1}] gives again", "another name there"
+
+
 def of_solutions(name, notebook):
     """[(what is wrong, what to write)] of solutions that give a name which the chapter or another solution takes."""
     if notebook.metadata.get("book", {}).get("form") != 2:
@@ -302,7 +312,7 @@ def of_frame(name, notebook):
 
 def lacks(name, notebook):
     """All that this chapter lacks, one line each: the file, what is wrong, what to write there."""
-    every = of_metadata, of_text, of_code, of_symbols, of_form, of_checks, of_solutions
+    every = of_metadata, of_text, of_code, of_symbols, of_form, of_checks, of_order, of_solutions
     found = list(of_frame(name, notebook)) or [one for of in every for one in of(name, notebook)]
     return [f"chapters/{name}.ipynb: {wrong}; wanted {wanted}" for wrong, wanted in found]
 
@@ -460,6 +470,8 @@ LACKS = {
     "another chapter's label": (put(":label: ex-cnn-count", ":label: ex-unet-count"), "has no label of this chapter;"),
     "a hint without an end": (put("~ 465: ", "~ 464: Many\n~ 465: "), "says 'Many'; wanted a sentence that ends"),
     "a reason without an end": (put("+ 145.", "+ 145"), "says '160 + 2320 + 145'; wanted a sentence that"),
+    "a name given again": (lambda n: n.cells.append(nbformat.v4.new_code_cell("make_cnn = 1")),
+                           "takes 'make_cnn', which cell ["),
     "two cells in a row": (lambda n: n.cells.insert(4, copy.deepcopy(n.cells[3])), "two code cells follow each other"),
 }
 
